@@ -1,0 +1,31 @@
+/** `relayx check`: what a configuration would serve, or everything that is wrong with it. */
+import { ConfigError } from "../config/problem.ts";
+import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import { formatPortRange, portCount } from "../config/port-range.ts";
+import { CommandExit, EXIT } from "./exit-code.ts";
+import type { Surroundings } from "./program.ts";
+
+export function check(options: { path: string | undefined; around: Surroundings }): void {
+  const { path, around } = options;
+  try {
+    around.stdout(`${summary(loadConfig({ path, env: around.env }))}\n`);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    around.stderr(`${error.message}\n`);
+    throw new CommandExit(EXIT.usage);
+  }
+}
+
+/** One line about what would be served. */
+export function summary({ config, source }: LoadedConfig): string {
+  const { gateway, zeromq, gosrt, logging } = config;
+  const host = gateway.bind_address.includes(":")
+    ? `[${gateway.bind_address}]`
+    : gateway.bind_address;
+  const control = gateway.tcp_port === 0 ? "any free port" : String(gateway.tcp_port);
+  const sink = logging.output === "console" ? "the console" : logging.file_path;
+  return `${source ?? "the defaults"}: valid; control ${host}:${control}, ` +
+    `TCP ports ${formatPortRange(zeromq.port_range)} (${portCount(zeromq.port_range)}), ` +
+    `SRT ports ${formatPortRange(gosrt.port_range)} (${portCount(gosrt.port_range)}), ` +
+    `log ${logging.level} as ${logging.format} to ${sink}`;
+}

@@ -1,0 +1,63 @@
+/** `relayx start`: load the configuration, open the log, serve until told to stop. */
+import process from "node:process";
+import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import { ConfigError } from "../config/problem.ts";
+import { LogOpenError, type OpenLog, openLog } from "../observe/log.ts";
+import { PRODUCT_VERSION, PROTOCOL_VERSION, runtimeVersion } from "../version.ts";
+import { EXIT } from "./exit-code.ts";
+import type { Surroundings } from "./program.ts";
+import { Service } from "./service.ts";
+
+/** Starts the gateway and resolves with the exit code when it has ended. */
+export async function start(
+  options: { path: string | undefined; around: Surroundings },
+): Promise<number> {
+  const { path, around } = options;
+  let loaded: LoadedConfig;
+  let log: OpenLog;
+  try {
+    loaded = loadConfig({ path, env: around.env });
+    log = await openConfiguredLog(loaded);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    around.stderr(`${error.message}\n`);
+    return EXIT.usage;
+  }
+  const { config, source } = loaded;
+  log.info({
+    status: "starting",
+    version: PRODUCT_VERSION,
+    protocol: PROTOCOL_VERSION,
+    runtime: runtimeVersion(),
+    pid: process.pid,
+    config: source ?? "defaults",
+  }, "relayx is starting");
+
+  const { Gateway } = await import("../gateway.ts");
+  const service = new Service({
+    gateway: new Gateway({ config, log, version: PRODUCT_VERSION }),
+    log,
+    host: process,
+    shutdown_timeout_ms: config.gateway.shutdown_timeout,
+    complain: (message) => around.stderr(`relayx: ${message}\n`),
+  });
+  return await service.run();
+}
+
+/** A log file that cannot be written is a wrong value of `logging.file_path`. */
+async function openConfiguredLog(loaded: LoadedConfig): Promise<OpenLog> {
+  try {
+    return await openLog({ logging: loaded.config.logging });
+  } catch (error) {
+    if (!(error instanceof LogOpenError)) throw error;
+    throw new ConfigError([
+      loaded.problem(
+        "logging.file_path",
+        "unwritable",
+        `${JSON.stringify(error.path)}, which cannot be opened for writing (${error.code})`,
+        "a file that this user may write, in a folder where it may create files; " +
+          "or logging.output console",
+      ),
+    ]);
+  }
+}

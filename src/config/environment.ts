@@ -1,0 +1,79 @@
+/**
+ * Environment variables that override the file: `RELAYX_<SECTION>_<KEY>`, for instance
+ * `RELAYX_GATEWAY_TCP_PORT=6000`. An empty variable counts as not set, because that is how
+ * compose files and unit files spell "no value".
+ */
+import type { z } from "zod";
+import { nearest, sections } from "./keys.ts";
+import type { ConfigProblem } from "./problem.ts";
+
+/** Variables of this prefix that are no configuration keys and belong to other parts of relayx. */
+const EXEMPT: readonly string[] = ["RELAYX_LIBSRT"];
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A key's value from a variable. */
+export interface Override {
+  variable: string;
+  section: string;
+  key: string;
+  value: unknown;
+}
+
+/** The variable that sets a key. */
+export function variableName(section: string, key: string): string {
+  return `RELAYX_${section}_${key}`.toUpperCase();
+}
+
+/** What the environment sets, and the variables that look like a key but are none. */
+export function readEnvironment(
+  env: Environment,
+): { overrides: Override[]; problems: ConfigProblem[] } {
+  const known = new Map<string, { section: string; key: string; schema: z.ZodType }>();
+  const prefixes: string[] = [];
+  for (const [section, keys] of sections()) {
+    prefixes.push(`RELAYX_${section.toUpperCase()}_`);
+    for (const [key, schema] of keys) {
+      known.set(variableName(section, key), { section, key, schema });
+    }
+  }
+
+  const overrides: Override[] = [];
+  const problems: ConfigProblem[] = [];
+  for (const variable of Object.keys(env).sort()) {
+    const raw = env[variable];
+    if (raw === undefined || raw === "" || !variable.startsWith("RELAYX_")) continue;
+    if (EXEMPT.includes(variable)) continue;
+    const target = known.get(variable);
+    if (target !== undefined) {
+      const { section, key, schema } = target;
+      overrides.push({ variable, section, key, value: typed(schema, raw) });
+      continue;
+    }
+    // Kubernetes sets RELAYX_SERVICE_HOST, RELAYX_PORT and their like for a service named relayx,
+    // so only what is plainly meant as one of our keys is refused.
+    const near = nearest(variable, [...known.keys()]);
+    if (near === null && !prefixes.some((prefix) => variable.startsWith(prefix))) continue;
+    problems.push({
+      file: variable,
+      line: null,
+      column: null,
+      key: "",
+      code: "unknown_variable",
+      found: "a variable that sets no known key",
+      allowed: near === null
+        ? "RELAYX_<SECTION>_<KEY> with a section and a key of config.yaml"
+        : `RELAYX_<SECTION>_<KEY>; did you mean ${near}?`,
+    });
+  }
+  return { overrides, problems };
+}
+
+/** A variable is always text; where the key does not take the text, it is read as YAML would. */
+function typed(schema: z.ZodType, raw: string): unknown {
+  if (schema.safeParse(raw).success) return raw;
+  if (/^-?\d{1,15}(?:\.\d{1,15})?$/.test(raw)) return Number(raw);
+  if (raw === "true") return true;
+  if (raw === "false") return false;
+  return raw;
+}

@@ -1,0 +1,265 @@
+/**
+ * Loading the configuration: the defaults, over them the file, over that the environment. Whatever
+ * is wrong anywhere is reported together, each problem with its place.
+ */
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { Buffer } from "node:buffer";
+import type { z } from "zod";
+import { crossCheck } from "./cross-checks.ts";
+import { type Environment, type Override, readEnvironment } from "./environment.ts";
+import { allowedInstead } from "./keys.ts";
+import { ConfigError, type ConfigProblem, describeValue } from "./problem.ts";
+import { type Config, configSchema } from "./schema.ts";
+import { parseYaml, type Path, type YamlSource } from "./yaml-source.ts";
+
+/** The greatest configuration file; far beyond any real one. */
+export const FILE_BYTES_MAX = 1_048_576;
+
+/** The file that a folder is expected to have. */
+const FILE_NAME = "config.yaml";
+
+export interface LoadOptions {
+  /** A file, or a folder with a `config.yaml` in it; absent: no file, log to the console. */
+  path?: string;
+  env: Environment;
+}
+
+export interface LoadedConfig {
+  config: Config;
+  /** The file that was read, as it was named; null where there was none. */
+  source: string | null;
+  /** A problem with a value that only shows when it is used, with the value's place. */
+  problem(key: string, code: string, found: string, allowed: string): ConfigProblem;
+}
+
+/** Loads and checks the whole configuration, or throws a {@link ConfigError} with all problems. */
+export function loadConfig(options: LoadOptions): LoadedConfig {
+  const file = options.path === undefined ? null : readConfigFile(options.path);
+  const source = file === null ? null : file.name;
+  const yaml = file === null ? null : parseYaml(file.name, file.text);
+  const tree = yaml === null ? { logging: { output: "console" } } : structuredCopy(yaml.tree);
+  const { overrides, problems } = readEnvironment(options.env);
+  applyOverrides(tree, overrides);
+
+  const place = (path: Path, what: "key" | "value") => placeOf(path, what, source, yaml, overrides);
+  const first = configSchema.safeParse(tree);
+  const invalid = new Set<string>();
+  for (const issue of first.error?.issues ?? []) {
+    for (const path of pathsOf(issue)) {
+      problems.push(issueProblem(tree, issue, path, place));
+      invalid.add(path.slice(0, 2).join("."));
+      remove(tree, path.slice(0, 2));
+    }
+  }
+
+  // What remains without the wrong values is valid; the rules between keys run on it, so that one
+  // run shows those problems too.
+  const config = first.success ? first.data : configSchema.parse(tree);
+  for (const finding of crossCheck(config, invalid)) {
+    const paths = finding.keys.map((key) => key.split("."));
+    const path = paths.find((one) => place(one, "value").is_set) ?? paths[0];
+    const { file, line, column } = place(path, "value");
+    problems.push({
+      file,
+      line,
+      column,
+      key: path.join("."),
+      code: finding.code,
+      found: finding.found,
+      allowed: finding.allowed,
+    });
+  }
+
+  if (problems.length > 0) throw new ConfigError(inOrder(problems));
+  return {
+    config,
+    source,
+    problem: (key, code, found, allowed) => {
+      const { file, line, column } = place(key.split("."), "value");
+      return { file, line, column, key, code, found, allowed };
+    },
+  };
+}
+
+interface SettingPlace {
+  file: string | null;
+  line: number | null;
+  column: number | null;
+  /** False where the value is a default. */
+  is_set: boolean;
+}
+
+function placeOf(
+  path: Path,
+  what: "key" | "value",
+  source: string | null,
+  yaml: YamlSource | null,
+  overrides: readonly Override[],
+): SettingPlace {
+  const override = overrides.find(({ section, key }) => section === path[0] && key === path[1]);
+  if (override !== undefined) {
+    return { file: override.variable, line: null, column: null, is_set: true };
+  }
+  const place = yaml?.locate(path, what) ?? null;
+  return {
+    file: source,
+    line: place?.line ?? null,
+    column: place?.column ?? null,
+    is_set: place !== null,
+  };
+}
+
+/** The paths an issue is about; one about unknown keys is about each of them. */
+function pathsOf(issue: z.core.$ZodIssue): Path[] {
+  const path = issue.path.map((segment) => typeof segment === "number" ? segment : String(segment));
+  if (issue.code !== "unrecognized_keys") return [path];
+  return issue.keys.map((key) => [...path, key]);
+}
+
+function issueProblem(
+  tree: unknown,
+  issue: z.core.$ZodIssue,
+  path: Path,
+  place: (path: Path, what: "key" | "value") => SettingPlace,
+): ConfigProblem {
+  const unknown = issue.code === "unrecognized_keys";
+  const { file, line, column } = place(path, unknown ? "key" : "value");
+  const value = valueAt(tree, path);
+  // A name from the file may hold anything, control characters included.
+  const key = path.map((segment) => {
+    const name = String(segment);
+    return /^[\w-]{1,64}$/.test(name) ? name : JSON.stringify(name.slice(0, 64));
+  }).join(".");
+  if (unknown) {
+    const section = path.length > 1 ? String(path[0]) : null;
+    const allowed = allowedInstead(section, String(path[path.length - 1]));
+    const found = section === null ? "an unknown section" : "an unknown key";
+    return { file, line, column, key, code: "unknown_key", found, allowed };
+  }
+  const is_section = path.length === 1;
+  return {
+    file,
+    line,
+    column,
+    key,
+    code: is_section ? "not_a_mapping" : "wrong_value",
+    found: describeValue(key, value),
+    allowed: is_section ? `a mapping of ${allowedInstead(String(path[0]), "")}` : issue.message,
+  };
+}
+
+function valueAt(tree: unknown, path: Path): unknown {
+  let value = tree;
+  for (const segment of path) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = Object.hasOwn(value, segment)
+      ? (value as Record<string | number, unknown>)[segment]
+      : undefined;
+  }
+  return value;
+}
+
+function remove(tree: Record<string, unknown>, path: Path): void {
+  const parent = valueAt(tree, path.slice(0, -1));
+  if (typeof parent === "object" && parent !== null) {
+    delete (parent as Record<string | number, unknown>)[path[path.length - 1]];
+  }
+}
+
+/**
+ * The tree with sections of its own, so that overriding and removing keys leaves the source alone
+ * and two sections that are aliases of one mapping apart. A section without a single key
+ * (`gateway:` with all its lines commented out) is an empty one.
+ */
+function structuredCopy(tree: Record<string, unknown>): Record<string, unknown> {
+  const copy: Record<string, unknown> = Object.create(null);
+  for (const [name, section] of Object.entries(tree)) {
+    if (section === null) copy[name] = {};
+    else if (typeof section === "object" && !Array.isArray(section)) copy[name] = { ...section };
+    else copy[name] = section;
+  }
+  return copy;
+}
+
+function applyOverrides(tree: Record<string, unknown>, overrides: readonly Override[]): void {
+  for (const { section, key, value } of overrides) {
+    tree[section] ??= {};
+    const keys = tree[section];
+    // A section of the wrong kind is reported as such; there is nothing to override in it.
+    if (typeof keys === "object" && keys !== null && !Array.isArray(keys)) {
+      (keys as Record<string, unknown>)[key] = value;
+    }
+  }
+}
+
+/** The order a reader corrects them in: down the file, then the environment. */
+function inOrder(problems: ConfigProblem[]): ConfigProblem[] {
+  const at = (problem: ConfigProblem) => problem.line ?? Number.MAX_SAFE_INTEGER;
+  return problems.toSorted((a, b) => at(a) - at(b) || (a.column ?? 0) - (b.column ?? 0));
+}
+
+function readConfigFile(path: string): { name: string; text: string } {
+  let name = path;
+  const fail = (code: string, found: string, allowed: string): never => {
+    throw new ConfigError([
+      { file: name, line: null, column: null, key: "", code, found, allowed },
+    ]);
+  };
+  let bytes: Buffer;
+  try {
+    if (statSync(path).isDirectory()) name = join(path, FILE_NAME);
+    bytes = readBounded(name, fail);
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    const code = errorCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") {
+      return fail(
+        "missing",
+        "no such file",
+        `an existing file, or a folder with a ${FILE_NAME} in it`,
+      );
+    }
+    return fail("unreadable", `a file that cannot be read (${code})`, "a readable file");
+  }
+  try {
+    return { name, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+  } catch {
+    return fail("invalid_utf8", "bytes that are no text", "UTF-8 text");
+  }
+}
+
+function readBounded(
+  name: string,
+  fail: (code: string, found: string, allowed: string) => never,
+): Buffer {
+  // A pipe or a device would block the start for ever when opened, so the kind is checked first.
+  if (!statSync(name).isFile()) {
+    return fail("unreadable", "something that is no regular file", "a regular file");
+  }
+  const descriptor = openSync(name, "r");
+  try {
+    const size = fstatSync(descriptor).size;
+    if (size > FILE_BYTES_MAX) {
+      return fail("too_large", `${size} bytes`, `at most ${FILE_BYTES_MAX} bytes`);
+    }
+    const bytes = Buffer.alloc(FILE_BYTES_MAX);
+    let length = 0;
+    while (length < bytes.length) {
+      const count = readSync(descriptor, bytes, length, bytes.length - length, null);
+      if (count === 0) break;
+      length += count;
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The kernel's name of an error; `unknown` where the runtime does not say. */
+function errorCode(error: unknown): string {
+  if (error instanceof Error && "code" in error && typeof error.code === "string") {
+    return error.code;
+  }
+  return "unknown";
+}

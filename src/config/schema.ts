@@ -1,0 +1,68 @@
+/**
+ * The configuration's shape, defaults and rules: the V4 keys under their own names, and relayx's own.
+ * Durations are milliseconds and sizes are bytes once parsed. What each key does is said in the
+ * `config.yaml` that ships with the program. Rules between two keys stand in `cross-checks.ts`.
+ *
+ * A new section is one more entry here; loading, messages and environment variables follow from it.
+ */
+import { z } from "zod";
+import { address, choice, duration, flag, integer, ports, size, text } from "./values.ts";
+
+/** The longest a timer of the runtime can run is 2^31−1 ms; this is the round figure below it. */
+const DURATION_MS_MAX = 24 * 24 * 3_600_000;
+const DAY_MS = 24 * 3_600_000;
+
+/** More than anything one process serves; it only stops slips of the keyboard. */
+const COUNT_MAX = 1_000_000;
+
+export const configSchema = z.strictObject({
+  gateway: z.strictObject({
+    bind_address: address().default("0.0.0.0"),
+    tcp_port: integer({ min: 0, max: 65_535, unit: "0 is any free port" }).default(5555),
+    max_connections: integer({ min: 1, max: COUNT_MAX }).default(10_000),
+    auth_timeout: duration({ min: 1, max: DAY_MS }).prefault("30s"),
+    shutdown_timeout: duration({ min: 0, max: DAY_MS }).prefault("10s"),
+    session_idle_timeout: duration({ min: 0, max: DURATION_MS_MAX, zero: "never" }).prefault("60s"),
+    tcp_workers: integer({ min: 1, max: 64 }).default(1),
+  }).prefault({}),
+  zeromq: z.strictObject({
+    port_range: ports().prefault("2300-2320"),
+    sndhwm: integer({ min: 1, max: COUNT_MAX, unit: "messages" }).default(10_000),
+    rcvhwm: integer({ min: 1, max: COUNT_MAX, unit: "messages" }).default(10_000),
+    sndbuf: integer({ min: 4096, max: 1_073_741_824, unit: "bytes" }).default(2_097_152),
+    rcvbuf: integer({ min: 4096, max: 1_073_741_824, unit: "bytes" }).default(2_097_152),
+    linger: integer({ min: 0, max: 3600, unit: "seconds" }).default(0),
+    reconnect_ivl: integer({ min: 1, max: 3_600_000, unit: "ms" }).default(100),
+  }).prefault({}),
+  gosrt: z.strictObject({
+    port_range: ports().prefault("2350-2380"),
+    latency: integer({ min: 0, max: 60_000, unit: "ms" }).default(120),
+    maxbw: integer({ min: 0, max: 1_000_000_000_000, unit: "bit/s, 0 is unlimited" }).default(0),
+    ipttl: integer({ min: 1, max: 255 }).default(64),
+  }).prefault({}),
+  logging: z.strictObject({
+    level: choice(["debug", "info", "warn", "error"]).default("info"),
+    format: choice(["json", "text"]).default("json"),
+    output: choice(["console", "file"]).default("file"),
+    file_path: text("the path of a file").default("/var/log/gateway.log"),
+    max_size: size({ min: 1024, max: 1024 ** 4 }).prefault("100MB"),
+    max_age: integer({ min: 0, max: 36_500, unit: "days, 0 is for ever" }).default(7),
+    compress: flag().default(true),
+  }).prefault({}),
+  limits: z.strictObject({
+    unproven_max: integer({ min: 1, max: COUNT_MAX }).default(4096),
+    unproven_per_address_max: integer({ min: 1, max: COUNT_MAX }).default(1024),
+    hello_bytes_max: integer({ min: 64, max: 4096, unit: "bytes" }).default(4096),
+    hello_timeout_ms: integer({ min: 1, max: 60_000, unit: "ms" }).default(2000),
+    message_bytes_max: integer({ min: 1024, max: 16_777_216, unit: "bytes" }).default(65_536),
+    message_depth_max: integer({ min: 4, max: 256 }).default(32),
+    control_queue_bytes_max: integer({ min: 65_536, max: 1_073_741_824, unit: "bytes" })
+      .default(4_194_304),
+    waiting_requests_max: integer({ min: 1, max: COUNT_MAX }).default(10_000),
+    waiting_requests_per_client_max: integer({ min: 1, max: COUNT_MAX }).default(256),
+    pair_timeout_ms: integer({ min: 1, max: 86_400_000, unit: "ms" }).default(250_000),
+  }).prefault({}),
+});
+
+/** The whole configuration as the program uses it. */
+export type Config = z.output<typeof configSchema>;

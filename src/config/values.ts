@@ -1,0 +1,76 @@
+/**
+ * The kinds of value a key can have. Each is a zod schema whose error message is one phrase, what is
+ * allowed, so that every report reads `found X; allowed: Y` whatever rule was broken.
+ */
+import { z } from "zod";
+import { formatDuration, parseDuration } from "./duration.ts";
+import { formatSize, parseSize } from "./size.ts";
+import { parsePortRange } from "./port-range.ts";
+
+/** A whole number in a closed interval; `unit` is named in the message. */
+export function integer(limits: { min: number; max: number; unit?: string }) {
+  const allowed = `a whole number from ${limits.min} to ${limits.max}` +
+    (limits.unit === undefined ? "" : ` (${limits.unit})`);
+  return z.int(allowed).min(limits.min, allowed).max(limits.max, allowed);
+}
+
+/** One of a few words. */
+export function choice<const Word extends string>(words: readonly Word[]) {
+  return z.enum(words, `one of ${words.join(", ")}`);
+}
+
+/** Yes or no. */
+export function flag() {
+  return z.boolean("true or false");
+}
+
+/** Text of 1 to 4096 characters, the longest path Linux takes. `what` says what it stands for. */
+export function text(what: string) {
+  const allowed = `${what}, 1 to 4096 characters`;
+  return z.string(allowed).min(1, allowed).max(4096, allowed);
+}
+
+/** The address of an interface, or the one that stands for all of them. */
+export function address() {
+  const allowed = 'an IPv4 or IPv6 address, for instance "0.0.0.0" or "::1"';
+  return z.union([z.ipv4(allowed), z.ipv6(allowed)], allowed);
+}
+
+/** A duration between two bounds in milliseconds; the output is milliseconds. */
+export function duration(limits: { min: number; max: number; zero?: string }) {
+  const zero = limits.zero === undefined ? "" : `, or 0 for ${limits.zero}`;
+  const shortest = limits.min === 0 ? "0" : formatDuration(limits.min);
+  const allowed = `a duration from ${shortest} to ${formatDuration(limits.max)}${zero}, ` +
+    `for instance "1m30s" or "200ms"`;
+  // YAML reads an unquoted 0 as a number; any other bare number has no unit and is refused.
+  return z.union([z.string(allowed), z.literal(0, allowed)], allowed).transform((raw, context) => {
+    const ms = parseDuration(String(raw));
+    if (ms !== null && ms <= limits.max && (ms >= limits.min)) return ms;
+    context.addIssue({ code: "custom", message: allowed });
+    return z.NEVER;
+  });
+}
+
+/** A size between two bounds in bytes; the output is bytes. */
+export function size(limits: { min: number; max: number }) {
+  const allowed = `a size from ${formatSize(limits.min)} to ${formatSize(limits.max)} ` +
+    `in B, KB, MB or GB (1024-based), for instance "100MB"`;
+  return z.string(allowed).transform((raw, context) => {
+    const bytes = parseSize(raw);
+    if (bytes !== null && bytes >= limits.min && bytes <= limits.max) return bytes;
+    context.addIssue({ code: "custom", message: allowed });
+    return z.NEVER;
+  });
+}
+
+/** A range of ports, or a single one. */
+export function ports() {
+  const allowed = 'first-last with 1 ≤ first ≤ last ≤ 65535, for instance "2300-2320"';
+  // A single port without quotes is a number to YAML.
+  return z.union([z.string(allowed), z.int(allowed)], allowed).transform((raw, context) => {
+    const range = parsePortRange(String(raw));
+    if (range !== null) return range;
+    context.addIssue({ code: "custom", message: allowed });
+    return z.NEVER;
+  });
+}

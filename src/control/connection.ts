@@ -1,0 +1,167 @@
+/**
+ * One connection to the control port: from its first byte, which says whether it is JSON or HTTP, to
+ * its end. It reads messages and writes answers; what they mean is the server's business.
+ *
+ *   accepted → { → JSON, unproven → registered → ended
+ *            → A…Z → HTTP, handed over
+ *            → anything else: closed without a word
+ */
+import type { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import type { Role } from "../data/plane.ts";
+import type { Grant, Party, Refusal } from "../sessions/party.ts";
+import { FrameError, isWhiteSpace, MessageFramer } from "./framing.ts";
+import { encode, type Envelope, readEnvelope } from "./messages.ts";
+import { Outgoing, type Overrun, type Topic } from "./outgoing.ts";
+
+/** What a connection tells its server. */
+export interface ConnectionEvents {
+  /** The peer speaks HTTP; the socket waits with its first bytes put back. */
+  onHttp(connection: ControlConnection): void;
+  onMessage(connection: ControlConnection, message: Envelope): void;
+  /** The peer's bytes are no messages; nothing more can be read. */
+  onBroken(connection: ControlConnection, error: FrameError): void;
+  onOverrun(connection: ControlConnection, limit: Overrun): void;
+  /** The peer has ended its side, or the connection broke: once, before `onClosed`. */
+  onEnded(connection: ControlConnection): void;
+  /** The descriptor is free. */
+  onClosed(connection: ControlConnection): void;
+}
+
+export class ControlConnection implements Party {
+  readonly socket: Socket;
+  /** Where the peer comes from, `address:port`. */
+  readonly remote: string;
+  readonly address: string;
+  /** Still one of the unproven connections that are counted. */
+  unproven = true;
+  role: Role = "client";
+  id = "";
+  max_conn = 1;
+  registered = false;
+  readonly #events: ConnectionEvents;
+  readonly #limits: { message_bytes_max: number; message_depth_max: number };
+  readonly #outgoing: Outgoing;
+  /** Made with the first byte of a message: until then a peer costs its socket only. */
+  #framer: MessageFramer | null = null;
+  #reading = true;
+  #ended = false;
+
+  constructor(
+    options: {
+      socket: Socket;
+      events: ConnectionEvents;
+      limits: {
+        message_bytes_max: number;
+        message_depth_max: number;
+        control_queue_bytes_max: number;
+      };
+    },
+  ) {
+    const { socket, limits } = options;
+    this.socket = socket;
+    this.address = socket.remoteAddress ?? "";
+    this.remote = `${this.address.includes(":") ? `[${this.address}]` : this.address}:${
+      socket.remotePort ?? 0
+    }`;
+    this.#events = options.events;
+    this.#limits = limits;
+    this.#outgoing = new Outgoing({
+      socket,
+      queue_bytes_max: limits.control_queue_bytes_max,
+      onOverrun: (limit) => this.#events.onOverrun(this, limit),
+    });
+  }
+
+  /** Begins to read. */
+  start(): void {
+    this.socket.on("data", this.#onData);
+    this.socket.on("end", this.#onEnd);
+    // What broke the connection is followed by `close`, which is where it is dealt with.
+    this.socket.on("error", () => {});
+    this.socket.on("close", () => {
+      this.#onEnd();
+      this.#events.onClosed(this);
+    });
+  }
+
+  /** Bytes that wait for the peer. */
+  get queuedBytes(): number {
+    return this.#outgoing.queuedBytes;
+  }
+
+  send(type: string, payload: unknown): void {
+    this.#outgoing.send(encode(type, payload));
+  }
+
+  sendEncoded(message: Buffer): void {
+    this.#outgoing.send(message);
+  }
+
+  broadcast(topic: Topic, message: Buffer, now: number): void {
+    this.#outgoing.broadcast(topic, message, now);
+  }
+
+  granted(grant: Grant): void {
+    this.send("pair_grant", grant);
+  }
+
+  refused(refusal: Refusal): void {
+    this.send("pair_error", refusal);
+  }
+
+  /**
+   * Ends our side after what is queued. What the peer still sends is read and thrown away: closing
+   * over unread bytes would reset the connection, and the peer might lose our last word.
+   */
+  finish(): void {
+    this.#reading = false;
+    this.#framer = null;
+    if (this.socket.writable) this.socket.end();
+  }
+
+  /** Cuts the connection at once. */
+  destroy(): void {
+    this.#reading = false;
+    this.socket.destroy();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (!this.#reading) return;
+    if (this.#framer === null) {
+      const start = chunk.findIndex((byte) => !isWhiteSpace(byte));
+      if (start < 0) return;
+      const first = chunk[start];
+      if (first >= 0x41 && first <= 0x5a) {
+        this.socket.off("data", this.#onData);
+        this.socket.off("end", this.#onEnd);
+        this.socket.unshift(chunk.subarray(start));
+        this.#events.onHttp(this);
+        return;
+      }
+      this.#framer = new MessageFramer({
+        bytes_max: this.#limits.message_bytes_max,
+        depth_max: this.#limits.message_depth_max,
+      });
+    }
+    try {
+      this.#framer.push(chunk, this.#onMessage);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#events.onBroken(this, error);
+    }
+  };
+
+  readonly #onMessage = (message: object): boolean => {
+    const envelope = readEnvelope(message);
+    if (envelope === null) throw new FrameError("not_json", "the type of a message is a string");
+    this.#events.onMessage(this, envelope);
+    return this.#reading;
+  };
+
+  readonly #onEnd = (): void => {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#events.onEnded(this);
+  };
+}

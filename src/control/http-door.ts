@@ -1,0 +1,64 @@
+/**
+ * HTTP on the control port. A connection whose first byte is a capital letter is handed to a real
+ * HTTP server that never listens itself: `GET /status` and nothing else.
+ *
+ * The server's own timeouts only run on sockets it accepted, so a connection's time is kept here: it
+ * is closed when no request has been completed for a while, however busy it looks.
+ */
+import { Buffer } from "node:buffer";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { DeadlineLine } from "../sessions/deadline-line.ts";
+
+const HEAD_BYTES_MAX = 8192;
+
+export class HttpDoor {
+  readonly #status: () => unknown;
+  readonly #idle: DeadlineLine<Socket>;
+  readonly #server: Server;
+
+  /** `idle_ms_max`: from the connection, or its last request, to the next complete request head. */
+  constructor(options: { status: () => unknown; idle_ms_max: number }) {
+    const { idle_ms_max } = options;
+    this.#status = options.status;
+    this.#idle = new DeadlineLine({
+      period_ms: idle_ms_max,
+      onDue: (socket) => socket.destroy(),
+    });
+    this.#server = createServer(
+      { maxHeaderSize: HEAD_BYTES_MAX, keepAliveTimeout: idle_ms_max },
+      (request, response) => this.#onRequest(request, response),
+    );
+    // Deno closes a kept-alive connection after its response unless the server says it listens.
+    Object.defineProperty(this.#server, "listening", { value: true });
+  }
+
+  /** Takes over a socket whose first bytes have been put back. */
+  take(socket: Socket): void {
+    this.#idle.add(socket);
+    socket.once("close", () => this.#idle.delete(socket));
+    this.#server.emit("connection", socket);
+  }
+
+  close(): void {
+    this.#idle.close();
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#idle.has(request.socket)) this.#idle.add(request.socket);
+    const path = (request.url ?? "").split("?", 1)[0];
+    if (path !== "/status") {
+      response.writeHead(404, { "content-length": 0 }).end();
+    } else if (request.method !== "GET" && request.method !== "HEAD") {
+      response.writeHead(405, { allow: "GET, HEAD", "content-length": 0 }).end();
+    } else {
+      const body = JSON.stringify(this.#status());
+      response.writeHead(200, {
+        "content-type": "application/json",
+        "content-length": Buffer.byteLength(body),
+        "cache-control": "no-store",
+      });
+      response.end(request.method === "HEAD" ? undefined : body);
+    }
+  }
+}

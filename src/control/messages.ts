@@ -1,0 +1,117 @@
+/**
+ * The messages of the V4 control plane, version 1.4. Every message is one JSON object
+ *
+ *   {"type": "…", "payload": …}
+ *
+ * sent with a line feed behind it; incoming ones need none (see `framing.ts`). Incoming keys are known
+ * in any case, a later one replaces an earlier one, and `null` counts as absent.
+ *
+ *   peer → gateway
+ *     register       {role: "server"|"client", id, token, max_conn?}       the first message, once
+ *     pair_request   {request_id?, server_id?, need_zmq?, need_srt?, qos?} clients only
+ *   gateway → peer
+ *     register_ack   {status: "ok"} | {status: "error", code, error}
+ *     pair_grant     {request_id, session_id, server_id, client_id, zmq_port?, srt_port?}
+ *     pair_error     {request_id, code, error}
+ *     error          {code, error}
+ *     status         [{server_id, occupied_ports, remaining_ports, cpu_percent, mem_mb}]     each 2 s
+ *     port_state     {zmq: {total, idle, reserved, occupied, blocked}, srt: {…}}             each 2 s
+ *     telemetry      [{kind, port, session_id, server_id, client_id, mbps_up, mbps_down,
+ *                      rtt_ms, loss_pct, retrans_pct, quality}]                              each 1 s
+ *     port_conflict  {kind, port, error}                            when a port cannot be bound
+ *
+ * Codes: 500 internal · 501 auth · 502 bad request · 503 conflict · 504 unavailable · 505 no port in
+ * time. Messages of other types are ignored after `register`.
+ */
+import { Buffer } from "node:buffer";
+import { z } from "zod";
+import type { Role } from "../data/plane.ts";
+import type { PairRequest } from "../sessions/party.ts";
+
+/** More ports than any machine has; it keeps sums of many servers exact. */
+const MAX_CONN_MAX = 2 ** 31 - 1;
+
+export interface Envelope {
+  type: string;
+  payload: unknown;
+}
+
+/** What `register` says, trimmed and with its defaults; not yet checked. */
+export interface Registration {
+  role: string;
+  id: string;
+  token: string;
+  max_conn: number;
+}
+
+const envelopeShape = z.object({ type: z.string().default(""), payload: z.unknown().optional() });
+
+const registerShape = z.object({
+  role: z.string().default(""),
+  id: z.string().trim().default(""),
+  token: z.string().trim().default(""),
+  max_conn: z.int().default(1),
+});
+
+const pairRequestShape = z.object({
+  request_id: z.string().default(""),
+  server_id: z.string().default(""),
+  need_zmq: z.boolean().default(false),
+  need_srt: z.boolean().default(false),
+});
+
+/** Null when the type is not a string. */
+export function readEnvelope(message: object): Envelope | null {
+  const read = envelopeShape.safeParse(fold(message, ["type", "payload"]));
+  return read.success ? { type: read.data.type, payload: read.data.payload } : null;
+}
+
+/** Null when a field has the wrong type. */
+export function readRegister(payload: unknown): Registration | null {
+  const fields = foldPayload(payload, ["role", "id", "token", "max_conn"]);
+  const read = fields === null ? null : registerShape.safeParse(fields);
+  if (!read?.success) return null;
+  const { role, id, token, max_conn } = read.data;
+  return { role, id, token, max_conn: Math.min(MAX_CONN_MAX, Math.max(1, max_conn)) };
+}
+
+/** Null when a field has the wrong type. `qos` may be anything and changes nothing. */
+export function readPairRequest(payload: unknown): PairRequest | null {
+  const fields = foldPayload(payload, ["request_id", "server_id", "need_zmq", "need_srt"]);
+  const read = fields === null ? null : pairRequestShape.safeParse(fields);
+  return read?.success ? read.data : null;
+}
+
+export function isRole(role: string): role is Role {
+  return role === "server" || role === "client";
+}
+
+/** One message as it goes out. */
+export function encode(type: string, payload: unknown): Buffer {
+  return encodeRaw(type, JSON.stringify(payload));
+}
+
+/** One message whose payload is JSON already. */
+export function encodeRaw(type: string, payload: string): Buffer {
+  return Buffer.from(`{"type":"${type}","payload":${payload}}\n`);
+}
+
+/** An absent payload is an empty one; null stands for one that is no object. */
+function foldPayload(payload: unknown, known: readonly string[]): Record<string, unknown> | null {
+  if (payload === undefined || payload === null) return {};
+  if (typeof payload !== "object" || Array.isArray(payload)) return null;
+  return fold(payload, known);
+}
+
+/**
+ * The known fields under their own names, whatever the case they came in. Only names this side chose
+ * are ever assigned, so a key like `__proto__` has no effect.
+ */
+function fold(object: object, known: readonly string[]): Record<string, unknown> {
+  const folded: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(object)) {
+    const name = key.toLowerCase();
+    if (value !== null && known.includes(name)) folded[name] = value;
+  }
+  return folded;
+}

@@ -1,0 +1,379 @@
+/**
+ * The control port: who may connect, who registers as whom, and what registered peers ask for.
+ * The messages are described in `messages.ts`, the states of one connection in `connection.ts`.
+ */
+import type { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { setImmediate } from "node:timers";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { Config } from "../config/schema.ts";
+import type { PlaneKind, PortOpenError } from "../data/plane.ts";
+import type { Log } from "../observe/log.ts";
+import type { Broker } from "../sessions/broker.ts";
+import { DeadlineLine } from "../sessions/deadline-line.ts";
+import type { Registry } from "../sessions/registry.ts";
+import { RepeatedLines } from "../sessions/repeated-lines.ts";
+import { type ConnectionEvents, ControlConnection } from "./connection.ts";
+import type { FrameError } from "./framing.ts";
+import { HttpDoor } from "./http-door.ts";
+import {
+  encode,
+  type Envelope,
+  isRole,
+  readPairRequest,
+  readRegister,
+  type Registration,
+} from "./messages.ts";
+import type { Overrun, Topic } from "./outgoing.ts";
+import { Unproven } from "./unproven.ts";
+
+/** After our side has ended, the peer has this long to end its own before it is cut. */
+const FAREWELL_MS_MAX = 2000;
+/** An HTTP peer may be silent for so long, and never longer than any peer that proves nothing. */
+const HTTP_IDLE_MS_MAX = 10_000;
+/** Silence after which the kernel asks whether the peer is still there. */
+const KEEPALIVE_MS = 30_000;
+/** Waiting connections in the kernel; a burst of peers after a restart fits in. */
+const BACKLOG = 1024;
+/** 64 bits, for a request that names none. */
+const REQUEST_ID_BYTES = 8;
+
+export class ControlServer implements ConnectionEvents {
+  readonly #config: Config;
+  readonly #registry: Registry;
+  readonly #broker: Broker;
+  readonly #log: Log;
+  readonly #server: Server;
+  readonly #http: HttpDoor;
+  readonly #unproven: Unproven;
+  readonly #repeated: RepeatedLines;
+  /** Every open connection, HTTP included. */
+  readonly #connections = new Set<ControlConnection>();
+  readonly #registered = new Set<ControlConnection>();
+  readonly #unregistered: DeadlineLine<ControlConnection>;
+  readonly #leaving: DeadlineLine<ControlConnection>;
+  #accepting = true;
+
+  constructor(
+    options: {
+      config: Config;
+      registry: Registry;
+      broker: Broker;
+      log: Log;
+      /** The page `GET /status`. */
+      status: () => unknown;
+    },
+  ) {
+    const { config, log } = options;
+    this.#config = config;
+    this.#registry = options.registry;
+    this.#broker = options.broker;
+    this.#log = log;
+    this.#http = new HttpDoor({
+      status: options.status,
+      idle_ms_max: Math.min(HTTP_IDLE_MS_MAX, config.gateway.auth_timeout),
+    });
+    this.#unproven = new Unproven(config.limits);
+    this.#repeated = new RepeatedLines({ log });
+    this.#unregistered = new DeadlineLine({
+      period_ms: config.gateway.auth_timeout,
+      onDue: (connection) => this.#onSilent(connection),
+    });
+    this.#leaving = new DeadlineLine({
+      period_ms: FAREWELL_MS_MAX,
+      onDue: (connection) => connection.destroy(),
+    });
+    // Half-open is allowed so that an HTTP peer may end its side and still get its answer; a JSON
+    // peer that does so has ended, see onEnded.
+    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#onAccept(socket));
+  }
+
+  /** Registered connections. */
+  get size(): number {
+    return this.#registered.size;
+  }
+
+  /** Resolves with the port once it is listened on; rejects with the system's error. */
+  start(): Promise<number> {
+    const { bind_address: host, tcp_port: port } = this.#config.gateway;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.#server.off("error", reject);
+        this.#server.on("error", (error) => {
+          // For instance no descriptors left; the listener goes on.
+          this.#log.error({ status: "control_error", error: String(error) }, "accepting failed");
+        });
+        resolve((this.#server.address() as AddressInfo).port);
+      });
+    });
+  }
+
+  /** No new connections; those that are open go on. */
+  stopAccepting(): void {
+    this.#accepting = false;
+    this.#server.close();
+  }
+
+  /** Ends every connection after what is queued for it, and waits for it for a moment. */
+  async close(): Promise<void> {
+    this.stopAccepting();
+    const all = [...this.#connections];
+    const closed = all.map((connection) =>
+      new Promise((resolve) => connection.socket.once("close", resolve))
+    );
+    for (const connection of all) this.#leave(connection);
+    await Promise.all(closed);
+    this.#dispose();
+  }
+
+  /** Cuts every connection at once. */
+  abort(): void {
+    this.stopAccepting();
+    for (const connection of this.#connections) connection.destroy();
+    this.#dispose();
+  }
+
+  snapshot(): { registered: number; unproven: number; open: number } {
+    return {
+      registered: this.#registered.size,
+      unproven: this.#unproven.size,
+      open: this.#connections.size,
+    };
+  }
+
+  broadcast(topic: Topic, message: Buffer, now: number): void {
+    for (const connection of this.#registered) connection.broadcast(topic, message, now);
+  }
+
+  /** Tells everyone that a port could not be bound. Not a topic: each one is news of its own. */
+  announceConflict(kind: PlaneKind, error: PortOpenError): void {
+    const message = encode("port_conflict", { kind, port: error.port, error: error.message });
+    for (const connection of this.#registered) connection.sendEncoded(message);
+  }
+
+  onHttp(connection: ControlConnection): void {
+    this.#unregistered.delete(connection);
+    this.#http.take(connection.socket);
+  }
+
+  onMessage(connection: ControlConnection, message: Envelope): void {
+    if (!connection.registered) this.#onFirstMessage(connection, message);
+    else if (message.type === "pair_request") this.#onPairRequest(connection, message.payload);
+    // Other types are ignored: later versions of the protocol may have more of them.
+  }
+
+  onBroken(connection: ControlConnection, error: FrameError): void {
+    this.#log.warn(
+      { status: "control_error", ...who(connection), code: error.code, error: error.message },
+      "the peer's bytes are no message; its connection is closed",
+    );
+    // Size and depth are our bounds, which even an unregistered peer can only learn by being told.
+    const ours = error.code === "too_long" || error.code === "too_deep";
+    if (connection.registered || ours) {
+      connection.send("error", { code: 502, error: error.message });
+    }
+    this.#leave(connection);
+  }
+
+  onOverrun(connection: ControlConnection, limit: Overrun): void {
+    this.#log.warn(
+      {
+        status: "limit_reached",
+        limit,
+        ...who(connection),
+        queued_bytes: connection.queuedBytes,
+      },
+      "the peer does not take what it is sent; its connection is cut",
+    );
+    connection.destroy();
+    this.onEnded(connection);
+  }
+
+  onEnded(connection: ControlConnection): void {
+    this.#unregistered.delete(connection);
+    this.#unregister(connection);
+    this.#leave(connection);
+  }
+
+  onClosed(connection: ControlConnection): void {
+    this.#connections.delete(connection);
+    this.#leaving.delete(connection);
+    this.#prove(connection);
+  }
+
+  #onAccept(socket: Socket): void {
+    // A peer that is gone before it is accepted has no address any more; others may still stand in
+    // the kernel's queue when the listener is closed.
+    if (socket.remoteAddress === undefined || !this.#accepting) {
+      socket.on("error", () => {});
+      socket.destroy();
+      return;
+    }
+    if (this.#unproven.admit(socket.remoteAddress) === null) {
+      this.#welcome(socket);
+      return;
+    }
+    socket.on("error", () => {});
+    // Connections that have just ended may still be counted: their ends are in the same batch of
+    // events as this one. Once that batch is through, the count is right.
+    setImmediate(() => {
+      const address = socket.remoteAddress;
+      if (socket.destroyed || address === undefined || !this.#accepting) {
+        socket.destroy();
+        return;
+      }
+      const limit = this.#unproven.admit(address);
+      if (limit === null) {
+        this.#welcome(socket);
+        return;
+      }
+      socket.destroy();
+      this.#repeated.warn(
+        limit,
+        { status: "limit_reached", limit, remote: address },
+        "control connections were closed: too many have not registered",
+      );
+    });
+  }
+
+  #welcome(socket: Socket): void {
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEPALIVE_MS);
+    const connection = new ControlConnection({ socket, events: this, limits: this.#config.limits });
+    this.#connections.add(connection);
+    this.#unregistered.add(connection);
+    connection.start();
+  }
+
+  #onFirstMessage(connection: ControlConnection, message: Envelope): void {
+    if (message.type !== "register") {
+      this.#refuse(connection, 502, "first message must be register", null);
+      return;
+    }
+    const asked = readRegister(message.payload);
+    if (asked === null) this.#refuse(connection, 502, "502 invalid register", null);
+    else if (asked.id === "" || asked.token === "") {
+      this.#refuse(connection, 502, "502 missing id/token", asked);
+    } else if (!isRole(asked.role)) {
+      this.#refuse(connection, 502, "502 invalid role", asked);
+    } else if (
+      this.#registry.size >= this.#config.gateway.max_connections ||
+      !this.#registry.hasSpaceFor(asked.id)
+    ) {
+      this.#refuse(connection, 504, "504 max connections reached", asked);
+    } else if (this.#registry.has(asked.role, asked.id)) {
+      this.#refuse(connection, 503, `503 duplicate ${asked.role} id`, asked);
+    } else {
+      connection.role = asked.role;
+      connection.id = asked.id;
+      connection.max_conn = asked.role === "server" ? asked.max_conn : 1;
+      connection.registered = true;
+      this.#unregistered.delete(connection);
+      this.#prove(connection);
+      this.#registry.add(connection);
+      this.#registered.add(connection);
+      connection.send("register_ack", { status: "ok" });
+      this.#log.info(
+        { status: "registered", ...who(connection), max_conn: connection.max_conn },
+        "a peer has registered",
+      );
+      this.#broker.onOnline(connection);
+    }
+  }
+
+  #onPairRequest(connection: ControlConnection, payload: unknown): void {
+    if (connection.role !== "client") {
+      connection.send("error", { code: 502, error: "only client can pair_request" });
+      this.#repeated.warn(
+        `server_asked ${connection.remote}`,
+        { status: "control_error", ...who(connection) },
+        "a server asked for a pairing, which only a client can",
+      );
+      return;
+    }
+    const request = readPairRequest(payload);
+    if (request === null) {
+      connection.send("error", { code: 502, error: "invalid pair_request" });
+      this.#repeated.warn(
+        `invalid_request ${connection.remote}`,
+        { status: "control_error", ...who(connection) },
+        "a pair_request has a field of the wrong type",
+      );
+      return;
+    }
+    if (request.request_id === "") {
+      request.request_id = randomBytes(REQUEST_ID_BYTES).toString("hex");
+    }
+    this.#broker.request(connection, request);
+  }
+
+  #refuse(
+    connection: ControlConnection,
+    code: number,
+    error: string,
+    asked: Registration | null,
+  ): void {
+    connection.send("register_ack", { status: "error", code, error });
+    this.#log.warn(
+      {
+        status: "register_refused",
+        remote: connection.remote,
+        code,
+        error,
+        ...(asked !== null && isRole(asked.role) ? { role: asked.role } : {}),
+        ...(asked !== null ? { id: asked.id } : {}),
+      },
+      "a registration is refused",
+    );
+    this.#leave(connection);
+  }
+
+  #onSilent(connection: ControlConnection): void {
+    this.#log.info(
+      {
+        status: "register_refused",
+        remote: connection.remote,
+        error: "no register within gateway.auth_timeout",
+      },
+      "a connection that did not register is closed",
+    );
+    this.#leave(connection);
+  }
+
+  /** The id is free at once, whatever the connection still has to send. */
+  #unregister(connection: ControlConnection): void {
+    if (!this.#registered.delete(connection)) return;
+    this.#registry.delete(connection);
+    this.#log.info({ status: "disconnected", ...who(connection) }, "a peer is gone");
+    this.#broker.onOffline(connection);
+  }
+
+  /** Ends our side; the peer has a moment to end its own. */
+  #leave(connection: ControlConnection): void {
+    this.#unregistered.delete(connection);
+    this.#unregister(connection);
+    if (!this.#connections.has(connection)) return;
+    connection.finish();
+    if (!this.#leaving.has(connection)) this.#leaving.add(connection);
+  }
+
+  /** From now on the connection is not one of the unproven. */
+  #prove(connection: ControlConnection): void {
+    if (!connection.unproven) return;
+    connection.unproven = false;
+    this.#unproven.release(connection.address);
+  }
+
+  #dispose(): void {
+    this.#unregistered.close();
+    this.#leaving.close();
+    this.#http.close();
+    this.#repeated.close();
+  }
+}
+
+function who(connection: ControlConnection) {
+  const { registered, role, id, remote } = connection;
+  return registered ? { role, id, remote } : { remote };
+}

@@ -1,0 +1,43 @@
+/**
+ * How many connections may be there that have proven nothing: in all and per address. Whoever is
+ * over a bound is turned away at once, and it is counted and told at most once a second.
+ */
+
+export type AdmissionLimit = "unproven_max" | "unproven_per_address_max";
+
+export interface AdmissionOptions {
+  unproven_max: number;
+  unproven_per_address_max: number;
+}
+
+export class Admission {
+  readonly #options: AdmissionOptions;
+  readonly #perAddress = new Map<string, number>();
+  #total = 0;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /** Counts one more unproven connection, or names the bound that forbids it. */
+  enter(address: string): AdmissionLimit | null {
+    if (this.#total >= this.#options.unproven_max) return "unproven_max";
+    const there = this.#perAddress.get(address) ?? 0;
+    if (there >= this.#options.unproven_per_address_max) return "unproven_per_address_max";
+    this.#total++;
+    this.#perAddress.set(address, there + 1);
+    return null;
+  }
+
+  /** The connection has proven itself or is gone. */
+  leave(address: string): void {
+    const there = this.#perAddress.get(address) ?? 0;
+    this.#total--;
+    if (there <= 1) this.#perAddress.delete(address);
+    else this.#perAddress.set(address, there - 1);
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+}

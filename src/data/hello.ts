@@ -1,0 +1,59 @@
+/**
+ * The first line of every data connection (V4):
+ *
+ *     V4HELLO {"role":"server"|"client","session_id":"…","id":"…"}\n
+ *
+ * The prefix is exact, the role is taken in any case, all three values are non-empty strings, other
+ * keys are ignored, and the whole line is bounded (`limits.hello_bytes_max`, newline included).
+ * Everything behind the newline belongs to the peer.
+ */
+import type { Role } from "./plane.ts";
+
+export interface Hello {
+  role: Role;
+  session_id: string;
+  /** What the peer calls itself; for the log only. */
+  id: string;
+}
+
+const prefix = new TextEncoder().encode("V4HELLO ");
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+/** An id goes into log lines; longer ones are cut there, never refused. */
+const idCharactersMax = 128;
+
+/**
+ * Reads a hello without its newline. Answers with a sentence that says what was found where the line
+ * is not one; it never throws, whatever the bytes.
+ */
+export function parseHello(line: Uint8Array): Hello | string {
+  if (!startsLikeHello(line)) return 'the line does not start with "V4HELLO "';
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8.decode(line.subarray(prefix.length)));
+  } catch {
+    return "what follows V4HELLO is not JSON";
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return "what follows V4HELLO is not a JSON object";
+  }
+  const found: Record<string, unknown> = Object.create(null);
+  for (const [key, field] of Object.entries(value)) found[key.toLowerCase()] = field;
+  const { role, session_id, id } = found;
+  if (!isText(role) || !isText(session_id) || !isText(id)) {
+    return "role, session_id and id must all be non-empty strings";
+  }
+  const lower = role.toLowerCase();
+  if (lower !== "server" && lower !== "client") return 'role is neither "server" nor "client"';
+  return { role: lower, session_id, id: id.slice(0, idCharactersMax) };
+}
+
+/** Whether these first bytes, however few, can still become a hello. */
+export function startsLikeHello(bytes: Uint8Array): boolean {
+  const length = Math.min(bytes.length, prefix.length);
+  for (let i = 0; i < length; i++) if (bytes[i] !== prefix[i]) return false;
+  return true;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.trim() !== "";
+}

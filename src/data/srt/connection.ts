@@ -1,0 +1,89 @@
+/** An accepted SRT socket and what it is watched for. */
+import { type Libsrt, SRT_EPOLL_IN } from "../../../ffi/libsrt/mod.ts";
+import type { Role } from "../plane.ts";
+import { Deadline } from "../timer-wheel.ts";
+import type { Accepted } from "./listeners.ts";
+import type { SrtPoller, SrtWatched } from "./poller.ts";
+
+/** Who a connection belongs to. */
+export interface SrtConnectionOwner {
+  connectionReady(connection: SrtConnection, events: number): void;
+  /** No hello has come in time. */
+  helloOverdue(connection: SrtConnection): void;
+}
+
+export class SrtConnection implements SrtWatched {
+  readonly socket: number;
+  readonly address: string;
+  readonly remote: string;
+  readonly helloDeadline = new Deadline(() => this.#owner.helloOverdue(this));
+  /** Set by the hello. */
+  role: Role | null = null;
+  id = "";
+  /** The beginning of a hello that came in several messages. */
+  helloBytes: Uint8Array | null = null;
+  /** What came behind the hello in its message; goes to the peer first. */
+  firstMessage: Uint8Array | null = null;
+  /** SRT has no half-close: an end that is gone is gone. */
+  readonly half_closed = false;
+  /** libsrt has given the connection up; what it had received can still be read. */
+  broken = false;
+  readonly #libsrt: Libsrt;
+  readonly #poller: SrtPoller;
+  readonly #owner: SrtConnectionOwner;
+  #interest = 0;
+  #watched = false;
+  #open = true;
+
+  constructor(
+    options: Accepted & { libsrt: Libsrt; poller: SrtPoller; owner: SrtConnectionOwner },
+  ) {
+    this.socket = options.socket;
+    this.address = options.address;
+    this.remote = options.remote;
+    this.#libsrt = options.libsrt;
+    this.#poller = options.poller;
+    this.#owner = options.owner;
+  }
+
+  watch(): void {
+    this.#interest = SRT_EPOLL_IN;
+    this.#watched = true;
+    this.#poller.watch(this, this.#interest);
+  }
+
+  /** Starts or stops being told of SRT_EPOLL_IN or SRT_EPOLL_OUT. */
+  want(event: number, wanted: boolean): void {
+    const interest = wanted ? this.#interest | event : this.#interest & ~event;
+    if (interest === this.#interest || !this.#watched) return;
+    this.#interest = interest;
+    this.#poller.rewatch(this, interest);
+  }
+
+  ready(events: number): void {
+    this.#owner.connectionReady(this, events);
+  }
+
+  /** Packets that libsrt has received and nobody has read, those not due yet included. */
+  receivedPackets(): number {
+    return this.#libsrt.getInt(this.socket, "SRTO_RCVDATA") ?? 0;
+  }
+
+  /** The receive latency that both ends have agreed on, ms. */
+  receiveLatency(): number {
+    return this.#libsrt.getInt(this.socket, "SRTO_RCVLATENCY") ?? 0;
+  }
+
+  /** Is told of nothing any more; the socket stays. */
+  unwatch(): void {
+    this.#watched = false;
+    this.#poller.forget(this.socket);
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.unwatch();
+    this.#libsrt.srt_close(this.socket);
+  }
+}

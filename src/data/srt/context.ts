@@ -1,0 +1,27 @@
+/** What the parts of the SRT worker share. */
+import type { Libsrt } from "../../../ffi/libsrt/mod.ts";
+import type { Admission } from "../admission.ts";
+import type { PlaneEvent } from "../plane.ts";
+import type { TimerWheel } from "../timer-wheel.ts";
+import type { SrtWorkerSettings } from "../worker-protocol.ts";
+import type { SrtPoller } from "./poller.ts";
+import type { SrtPort } from "./port.ts";
+
+export interface SrtContext {
+  readonly libsrt: Libsrt;
+  readonly settings: SrtWorkerSettings;
+  readonly poller: SrtPoller;
+  readonly wheel: TimerWheel;
+  readonly admission: Admission;
+  /** Byte counts and line quality, a row per port. */
+  readonly counters: Float64Array;
+  /** One message on its way through; nobody keeps anything here. */
+  readonly message: Uint8Array;
+  /** The clock as of this turn of the loop, ms. */
+  now_ms: number;
+  event(event: PlaneEvent): void;
+  /** The port has moved bytes since its line was last sampled. */
+  moved(port: SrtPort): void;
+  /** The port is over; its listener may be used again. */
+  remove(port: SrtPort): void;
+}

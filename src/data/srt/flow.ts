@@ -1,0 +1,92 @@
+/**
+ * One direction of a session: messages from one socket to the other, each whole. A message that the
+ * sink has no room for is kept, the source is left alone meanwhile, and the sink is watched for room:
+ * what is held here is one message, the rest waits in libsrt's buffers.
+ */
+import {
+  type Libsrt,
+  SRT_EASYNCRCV,
+  SRT_EASYNCSND,
+  SRT_EPOLL_IN,
+  SRT_EPOLL_OUT,
+} from "../../../ffi/libsrt/mod.ts";
+import type { SrtConnection } from "./connection.ts";
+
+/** A source's messages per turn, 1.5 Mbit, before the other sockets get theirs. */
+const TURN_MESSAGES = 128;
+
+export type SrtFlowProgress =
+  /** Nothing more now: the source has nothing, or the sink no room. */
+  | "blocked"
+  /** The turn is over; libsrt will tell of the rest again. */
+  | "more"
+  | "source_gone"
+  | "sink_gone";
+
+export class SrtFlow {
+  /** Bytes handed to the sink so far. */
+  bytes = 0;
+  readonly source: SrtConnection;
+  readonly sink: SrtConnection;
+  readonly #libsrt: Libsrt;
+  readonly #message: Uint8Array;
+  /** Waits for room in the sink. */
+  #kept: Uint8Array | null = null;
+
+  constructor(options: {
+    libsrt: Libsrt;
+    message: Uint8Array;
+    source: SrtConnection;
+    sink: SrtConnection;
+  }) {
+    this.#libsrt = options.libsrt;
+    this.#message = options.message;
+    this.source = options.source;
+    this.sink = options.sink;
+    this.#kept = options.source.firstMessage;
+    options.source.firstMessage = null;
+  }
+
+  get blockedBySink(): boolean {
+    return this.#kept !== null;
+  }
+
+  pump(): SrtFlowProgress {
+    const libsrt = this.#libsrt;
+    if (this.#kept && !this.#sendKept()) return this.#blocked();
+    const message = this.#message;
+    for (let i = 0; i < TURN_MESSAGES; i++) {
+      const received = libsrt.srt_recvmsg2(this.source.socket, message, message.length, null);
+      if (received < 0) {
+        return libsrt.lastError() === SRT_EASYNCRCV ? "blocked" : "source_gone";
+      }
+      const sent = libsrt.srt_sendmsg2(this.sink.socket, message, received, null);
+      if (sent < 0) {
+        if (libsrt.lastError() !== SRT_EASYNCSND) return "sink_gone";
+        this.#kept = message.slice(0, received);
+        return this.#blocked();
+      }
+      this.bytes += sent;
+    }
+    return "more";
+  }
+
+  /** True when the kept message is on its way. */
+  #sendKept(): boolean {
+    const kept = this.#kept!;
+    const sent = this.#libsrt.srt_sendmsg2(this.sink.socket, kept, kept.length, null);
+    if (sent < 0) return false;
+    this.bytes += sent;
+    this.#kept = null;
+    this.sink.want(SRT_EPOLL_OUT, false);
+    this.source.want(SRT_EPOLL_IN, true);
+    return true;
+  }
+
+  #blocked(): SrtFlowProgress {
+    if (this.#libsrt.lastError() !== SRT_EASYNCSND) return "sink_gone";
+    this.source.want(SRT_EPOLL_IN, false);
+    this.sink.want(SRT_EPOLL_OUT, true);
+    return "blocked";
+  }
+}

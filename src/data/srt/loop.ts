@@ -1,0 +1,181 @@
+/**
+ * The loop of the SRT worker, the only libsrt poller of the process: waits in libsrt's epoll, moves
+ * messages, takes commands, fires deadlines.
+ */
+import { performance } from "node:perf_hooks";
+import { type Libc, POLLIN } from "../../../ffi/libc/mod.ts";
+import { type Libsrt, SrtError } from "../../../ffi/libsrt/mod.ts";
+import { Admission } from "../admission.ts";
+import { clearRow } from "../counters.ts";
+import { ShedReports } from "../shed-reports.ts";
+import { Deadline, TimerWheel } from "../timer-wheel.ts";
+import type { WorkerChannel, WorkerLoop } from "../worker-channel.ts";
+import type { SrtWorkerSettings, WorkerCommand } from "../worker-protocol.ts";
+import type { SrtContext } from "./context.ts";
+import type { Farewell } from "./farewell.ts";
+import { MESSAGE_BYTES, SrtListeners } from "./listeners.ts";
+import { SrtPoller } from "./poller.ts";
+import { SrtPort } from "./port.ts";
+
+/** How often the lines of busy sessions are sampled; telemetry is sent as often. */
+const SAMPLE_MS = 1000;
+/**
+ * The longest wait in libsrt, which cannot be woken by a descriptor and looks up every 10 ms anyway:
+ * so long may a command have to wait while there are sockets. Without any, the loop waits on the
+ * command's own descriptor and is woken at once.
+ */
+const POLL_MS = 10;
+
+/** How long a stop waits for messages that are on their way; a usual latency fits in many times. */
+const FAREWELLS_MAX_MS = 1000;
+
+export class SrtLoop implements WorkerLoop {
+  readonly #libc: Libc;
+  readonly #channel: WorkerChannel;
+  readonly #poller: SrtPoller;
+  readonly #wheel = new TimerWheel({ now_ms: performance.now() });
+  readonly #listeners: SrtListeners;
+  readonly #ports = new Map<number, SrtPort>();
+  readonly #farewells = new Set<Farewell>();
+  readonly #context: SrtContext;
+  readonly #shed: ShedReports;
+  readonly #sample = new Deadline(() => this.#sampleLines());
+  readonly #commandPoll = new Int32Array(2);
+  #busy: SrtPort[] = [];
+  #stopping = false;
+
+  constructor(options: {
+    libc: Libc;
+    libsrt: Libsrt;
+    channel: WorkerChannel;
+    settings: SrtWorkerSettings;
+    counters: Float64Array;
+  }) {
+    const { libc, libsrt, channel, settings, counters } = options;
+    this.#libc = libc;
+    this.#channel = channel;
+    // struct pollfd is { i32 fd; i16 events; i16 revents }.
+    this.#commandPoll.set([channel.eventfd, POLLIN]);
+    this.#poller = new SrtPoller({ libsrt });
+    const wheel = this.#wheel;
+    this.#shed = new ShedReports({ wheel, report: (event) => channel.event(event) });
+    this.#listeners = new SrtListeners({
+      libsrt,
+      poller: this.#poller,
+      wheel,
+      settings,
+      stranger: (port, remote) =>
+        channel.event({
+          type: "rejected",
+          port,
+          session_id: "",
+          status: "alloc_mismatch",
+          detail: "no session is reserved on this port",
+          remote,
+        }),
+    });
+    this.#context = {
+      libsrt,
+      settings,
+      counters,
+      poller: this.#poller,
+      wheel,
+      admission: new Admission(settings),
+      message: new Uint8Array(MESSAGE_BYTES),
+      now_ms: performance.now(),
+      event: (event) => {
+        if (event.type === "shed") this.#shed.add(event, this.#context.now_ms);
+        else channel.event(event);
+      },
+      moved: (port) => this.#moved(port),
+      remove: (port) => {
+        this.#ports.delete(port.port);
+        this.#listeners.rest(port, this.#context.now_ms);
+      },
+    };
+  }
+
+  run(): void {
+    while (!this.#stopping) this.#turn();
+    for (const port of [...this.#ports.values()]) port.close("released");
+    // Those whose peer left a moment ago still get their last messages.
+    const until_ms = performance.now() + FAREWELLS_MAX_MS;
+    while (this.#farewells.size > 0 && performance.now() < until_ms) this.#turn();
+    this.#closeAll("released");
+  }
+
+  #turn(): void {
+    const ready = this.#wait();
+    // The wait may have been long, and what is told now sets deadlines by this clock.
+    this.#context.now_ms = performance.now();
+    this.#poller.tell(ready);
+    this.#channel.receive((command) => this.#carryOut(command));
+    this.#wheel.advance(this.#context.now_ms);
+  }
+
+  abandon(): void {
+    this.#closeAll("plane_failed");
+  }
+
+  /** Answers how many sockets are ready. */
+  #wait(): number {
+    const delay_ms = this.#wheel.nextDelay(performance.now());
+    if (this.#poller.size === 0 && this.#farewells.size === 0) {
+      this.#libc.poll(this.#commandPoll, 1, delay_ms);
+      return 0;
+    }
+    return this.#poller.wait(delay_ms < 0 ? POLL_MS : Math.min(delay_ms, POLL_MS));
+  }
+
+  #carryOut(command: WorkerCommand): void {
+    switch (command.type) {
+      case "open":
+        return this.#open(command);
+      case "release":
+        return this.#ports.get(command.port)?.close("released");
+      case "stop":
+        this.#stopping = true;
+        return;
+      default:
+        throw new Error(`Unknown command ${JSON.stringify(command satisfies never)}`);
+    }
+  }
+
+  #open({ port, session_id, row }: { port: number; session_id: string; row: number }): void {
+    const context = this.#context;
+    const farewells = this.#farewells;
+    const opened = new SrtPort({ context, port, session_id, row, farewells });
+    // Registered first: a release may come while an earlier listener is still leaving.
+    this.#ports.set(port, opened);
+    clearRow(context.counters, row);
+    this.#listeners.open(port, context.now_ms, opened, (failure) => {
+      // Released before it could listen.
+      if (this.#ports.get(port) !== opened) return this.#listeners.rest(opened, context.now_ms);
+      if (!failure) return this.#channel.report({ type: "opened", port });
+      if (!(failure instanceof SrtError)) throw failure;
+      this.#ports.delete(port);
+      const { code, message } = failure;
+      this.#channel.report({ type: "open_failed", port, code, message });
+    });
+  }
+
+  #moved(port: SrtPort): void {
+    this.#busy.push(port);
+    if (!this.#sample.set) this.#wheel.schedule(this.#sample, this.#context.now_ms + SAMPLE_MS);
+  }
+
+  #sampleLines(): void {
+    const busy = this.#busy;
+    this.#busy = [];
+    for (const port of busy) {
+      if (this.#ports.get(port.port) === port) port.session!.sample();
+    }
+  }
+
+  #closeAll(reason: "released" | "plane_failed"): void {
+    for (const port of [...this.#ports.values()]) port.close(reason);
+    for (const farewell of [...this.#farewells]) farewell.close();
+    this.#listeners.close();
+    this.#poller.close();
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The pipes that bytes pass through on their way from one socket to the other. A pipe holds page
+ * references, not copies; it is borrowed while bytes are inside and given back empty, so an idle
+ * session has none.
+ */
+import {
+  F_SETPIPE_SZ,
+  type Libc,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  type SystemCallError,
+} from "../../../ffi/libc/mod.ts";
+
+/** The most an unprivileged process may ask for by default (fs.pipe-max-size). */
+export const PIPE_BYTES = 1 << 20;
+/** Empty pipes kept for the next bytes; each costs two descriptors and 10 KiB of slots. */
+const SPARE_MAX = 64;
+
+export interface Pipe {
+  readonly read: number;
+  readonly write: number;
+}
+
+export class PipePool {
+  readonly #libc: Libc;
+  readonly #spare: Pipe[] = [];
+  readonly #lent = new Set<Pipe>();
+  readonly #pair = new Int32Array(2);
+
+  constructor({ libc }: { libc: Libc }) {
+    this.#libc = libc;
+  }
+
+  /** Lends an empty pipe; an error where the process has no descriptors left. */
+  borrow(): Pipe | SystemCallError {
+    const pipe = this.#spare.pop() ?? this.#make();
+    if (!(pipe instanceof Error)) this.#lent.add(pipe);
+    return pipe;
+  }
+
+  /** Takes an empty pipe back. */
+  giveBack(pipe: Pipe): void {
+    this.#lent.delete(pipe);
+    if (this.#spare.length < SPARE_MAX) this.#spare.push(pipe);
+    else this.#destroy(pipe);
+  }
+
+  /** Takes a pipe back with what is still in it: the bytes are dropped with the pipe. */
+  discard(pipe: Pipe): void {
+    this.#lent.delete(pipe);
+    this.#destroy(pipe);
+  }
+
+  close(): void {
+    for (const pipe of [...this.#lent, ...this.#spare]) this.#destroy(pipe);
+    this.#lent.clear();
+    this.#spare.length = 0;
+  }
+
+  #make(): Pipe | SystemCallError {
+    const libc = this.#libc;
+    if (libc.pipe2(this.#pair, O_NONBLOCK | O_CLOEXEC) < 0) return libc.failure("pipe2");
+    const pipe = { read: this.#pair[0], write: this.#pair[1] };
+    // Beyond fs.pipe-user-pages-soft the kernel refuses; a pipe of its own size works as well, slower.
+    for (let bytes = PIPE_BYTES; bytes > 65_536; bytes /= 2) {
+      if (libc.fcntl(pipe.write, F_SETPIPE_SZ, bytes) >= 0) break;
+    }
+    return pipe;
+  }
+
+  #destroy(pipe: Pipe): void {
+    this.#libc.close(pipe.read);
+    this.#libc.close(pipe.write);
+  }
+}

@@ -1,0 +1,20 @@
+/** Plain TCP, V4's "zmq": epoll and splice in one or more workers. */
+import type { Config } from "../../config/schema.ts";
+import type { PlaneListener } from "../plane.ts";
+import { WorkerPlane } from "../worker-plane.ts";
+import type { TcpWorkerSettings } from "../worker-protocol.ts";
+import { commonSettings } from "../worker-settings.ts";
+
+export class TcpPlane extends WorkerPlane {
+  constructor({ config, listener }: { config: Config; listener: PlaneListener }) {
+    const workers = config.gateway.tcp_workers;
+    const settings = (): TcpWorkerSettings => ({
+      ...commonSettings(config, { workers }),
+      sndbuf_bytes: config.zeromq.sndbuf,
+      rcvbuf_bytes: config.zeromq.rcvbuf,
+      linger_ms: config.zeromq.linger * 1000,
+    });
+    const port_range = config.zeromq.port_range;
+    super({ kind: "zmq", worker: "tcp", workers, port_range, settings, listener });
+  }
+}

@@ -1,0 +1,340 @@
+/**
+ * A granted port: its listener, the connections that have not said who they are, the two seats, and
+ * the session once both are taken.
+ */
+import {
+  addressFamily,
+  decodeAddress,
+  EAGAIN,
+  EINTR,
+  encodeAddress,
+  EPOLLIN,
+  FIONREAD,
+  formatAddress,
+  IPPROTO_IPV6,
+  IPPROTO_TCP,
+  IPV6_V6ONLY,
+  type Libc,
+  MSG_PEEK,
+  SO_KEEPALIVE,
+  SO_RCVBUF,
+  SO_REUSEADDR,
+  SO_SNDBUF,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOCKADDR_BYTES,
+  SOL_SOCKET,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
+} from "../../../ffi/libc/mod.ts";
+import { parseHello, startsLikeHello } from "../hello.ts";
+import type { CloseReason, RejectStatus, Role } from "../plane.ts";
+import { Seats } from "../seats.ts";
+import { Deadline } from "../timer-wheel.ts";
+import { Connection, type ConnectionOwner } from "./connection.ts";
+import type { TcpContext } from "./context.ts";
+import { TcpSession } from "./session.ts";
+
+/** Connections that may wait to be accepted; two are expected, the rest is somebody knocking. */
+const BACKLOG = 64;
+/** Accepted in one turn, so that a flood on one port does not hold up the sessions. */
+const ACCEPTS_PER_TURN = 64;
+/** Rest of a listener when the process has no descriptor left; without it the loop would spin. */
+const STARVED_MS = 100;
+const NEWLINE = 10;
+/** A peer whose host is gone without a word is noticed after 60 + 3 × 10 s. */
+const KEEPALIVE: [option: number, value: number][] = [
+  [TCP_KEEPIDLE, 60],
+  [TCP_KEEPINTVL, 10],
+  [TCP_KEEPCNT, 3],
+];
+
+const peer = new Uint8Array(SOCKADDR_BYTES);
+const peerBytes = new Uint32Array(1);
+const count = new Int32Array(1);
+
+export class TcpPort implements ConnectionOwner {
+  readonly port: number;
+  readonly session_id: string;
+  readonly #context: TcpContext;
+  readonly #row: number;
+  readonly #seats: Seats<Connection>;
+  readonly #unproven = new Set<Connection>();
+  readonly #starved = new Deadline(() => this.#listen());
+  #listener: { fd: number; ready: () => void } | null = null;
+  #session: TcpSession | null = null;
+  #closed = false;
+
+  constructor(
+    options: { context: TcpContext; port: number; session_id: string; row: number },
+  ) {
+    this.#context = options.context;
+    this.port = options.port;
+    this.session_id = options.session_id;
+    this.#row = options.row;
+    this.#seats = new Seats({ session_id: options.session_id });
+  }
+
+  /** Binds and listens. Throws {@link SystemCallError}. */
+  open(): void {
+    const { poller, settings, libc } = this.#context;
+    const fd = openListener(libc, settings, this.port);
+    this.#listener = { fd, ready: () => this.#accept() };
+    poller.watch(this.#listener, EPOLLIN);
+  }
+
+  get session(): TcpSession | null {
+    return this.#session;
+  }
+
+  connectionReady(connection: Connection): void {
+    // A third one may come while the session runs, and has no part in it.
+    if (!connection.role) this.#readHello(connection);
+    else if (this.#session) this.#session.connectionReady(connection);
+    else this.#waitingReady(connection);
+  }
+
+  helloOverdue(connection: Connection): void {
+    const { hello_timeout_ms } = this.#context.settings;
+    this.#reject(connection, "hello_error", `no complete hello within ${hello_timeout_ms} ms`);
+  }
+
+  /** Ends the port with everything on it; a session is broken off on both sides. */
+  close(reason: CloseReason, by: Role | null = null): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { poller, libc, wheel } = this.#context;
+    wheel.cancel(this.#starved);
+    for (const connection of this.#unproven) this.#drop(connection);
+    for (const role of ["client", "server"] as const) {
+      const waiting = this.#seats.at(role);
+      if (waiting && !this.#session) this.#closeConnection(waiting);
+    }
+    this.#session?.close();
+    if (this.#listener) {
+      poller.forget(this.#listener.fd);
+      libc.close(this.#listener.fd);
+    }
+    this.#context.remove(this);
+    this.#context.event({
+      type: "closed",
+      port: this.port,
+      session_id: this.session_id,
+      reason,
+      by,
+      bytes_up: this.#session?.bytes_up ?? 0,
+      bytes_down: this.#session?.bytes_down ?? 0,
+    });
+  }
+
+  #accept(): void {
+    const { libc } = this.#context;
+    for (let i = 0; i < ACCEPTS_PER_TURN && this.#listener; i++) {
+      peerBytes[0] = SOCKADDR_BYTES;
+      const fd = libc.accept4(
+        this.#listener.fd,
+        peer,
+        peerBytes,
+        SOCK_NONBLOCK | SOCK_CLOEXEC,
+      );
+      if (fd < 0) {
+        const errno = libc.errno();
+        if (errno === EAGAIN) return;
+        // A connection that broke off while it waited is nobody's loss; anything else is ours.
+        if (errno !== EINTR && errno !== ECONNABORTED) return this.#starve();
+        continue;
+      }
+      const { host, port } = decodeAddress(peer);
+      this.#admit(fd, host, formatAddress({ host, port }));
+    }
+  }
+
+  #admit(fd: number, address: string, remote: string): void {
+    const { libc, admission, poller, wheel, settings } = this.#context;
+    const limit = admission.enter(address);
+    if (limit) {
+      libc.close(fd);
+      this.#context.event({ type: "shed", port: this.port, limit, count: 1, remote });
+      return;
+    }
+    const connection = new Connection({ fd, remote, address, owner: this });
+    this.#unproven.add(connection);
+    connection.watch(poller);
+    wheel.schedule(
+      connection.helloDeadline,
+      this.#context.now_ms + settings.hello_timeout_ms,
+    );
+  }
+
+  /** No descriptor or no memory for one more connection: the listener rests. */
+  #starve(): void {
+    const { poller, wheel } = this.#context;
+    poller.rewatch(this.#listener!, 0);
+    wheel.schedule(this.#starved, this.#context.now_ms + STARVED_MS);
+    this.#context.event({
+      type: "shed",
+      port: this.port,
+      limit: "descriptors",
+      count: 1,
+      remote: "unknown",
+    });
+  }
+
+  #listen(): void {
+    if (this.#listener) this.#context.poller.rewatch(this.#listener, EPOLLIN);
+  }
+
+  /**
+   * Looks at what has come without taking it, until the newline is there, then takes exactly the
+   * line: what is behind it stays in the kernel for the splice.
+   */
+  #readHello(connection: Connection): void {
+    const { libc, scratch, settings } = this.#context;
+    const { hello_bytes_max } = settings;
+    if (connection.broken) {
+      return this.#reject(connection, "hello_error", "the connection broke before its hello");
+    }
+    const there = libc.recv(connection.fd, scratch, hello_bytes_max, MSG_PEEK);
+    if (there < 0) {
+      if (libc.errno() === EAGAIN) return;
+      return this.#reject(connection, "hello_error", "the connection broke before its hello");
+    }
+    const bytes = scratch.subarray(0, there);
+    const end = bytes.indexOf(NEWLINE);
+    if (end < 0) {
+      if (!startsLikeHello(bytes)) {
+        this.#reject(connection, "hello_error", 'the line does not start with "V4HELLO "');
+      } else if (there >= hello_bytes_max) {
+        this.#reject(connection, "hello_error", `no newline within ${hello_bytes_max} bytes`);
+      } else if (connection.finished) {
+        this.#reject(connection, "hello_error", "the connection ended before its hello");
+      }
+      return;
+    }
+    libc.recv(connection.fd, scratch, end + 1, 0);
+    const hello = parseHello(scratch.subarray(0, end));
+    if (typeof hello === "string") return this.#reject(connection, "hello_error", hello);
+    this.#seat(connection, hello);
+  }
+
+  #seat(connection: Connection, hello: Exclude<ReturnType<typeof parseHello>, string>): void {
+    const decision = this.#seats.take(hello, connection);
+    if (decision.type === "reject") {
+      return this.#reject(connection, decision.status, decision.detail);
+    }
+    this.#prove(connection);
+    connection.role = hello.role;
+    connection.id = hello.id;
+    const about = {
+      port: this.port,
+      session_id: this.session_id,
+      role: hello.role,
+      id: hello.id,
+      remote: connection.remote,
+    };
+    if (decision.type === "wait") {
+      if (decision.replaces) this.#closeConnection(decision.replaces);
+      this.#context.event({ type: "waiting", ...about });
+      // Its end may have come together with the hello.
+      if (connection.finished) this.#waitingReady(connection);
+      return;
+    }
+    this.#context.event({ type: "paired", ...about });
+    const [client, server] = hello.role === "client"
+      ? [connection, decision.with]
+      : [decision.with, connection];
+    this.#session = new TcpSession({
+      context: this.#context,
+      port: this,
+      row: this.#row,
+      client,
+      server,
+    });
+    this.#session.start();
+  }
+
+  /**
+   * An end that waits for the other has something new: bytes, which stay in the kernel, or its end.
+   * A FIN with nothing before it is taken for a death, because a process that was killed sends the
+   * same; with bytes before it, it is a sender that has finished, and they are kept for the peer.
+   */
+  #waitingReady(connection: Connection): void {
+    const { libc } = this.#context;
+    if (!connection.broken && !connection.finished) return;
+    const role = connection.role!;
+    const left = connection.broken ? 0 : unread(libc, connection.fd);
+    if (left === 0) {
+      this.#seats.leave(role);
+      this.#closeConnection(connection);
+    }
+    const { remote } = connection;
+    const { port, session_id } = this;
+    this.#context.event({ type: "waiting_gone", port, session_id, role, remote });
+  }
+
+  #reject(connection: Connection, status: RejectStatus, detail: string): void {
+    const { remote } = connection;
+    this.#drop(connection);
+    const { port, session_id } = this;
+    this.#context.event({ type: "rejected", port, session_id, status, detail, remote });
+  }
+
+  /** The connection no longer counts as unproven. */
+  #prove(connection: Connection): void {
+    const { wheel, admission } = this.#context;
+    wheel.cancel(connection.helloDeadline);
+    admission.leave(connection.address);
+    this.#unproven.delete(connection);
+  }
+
+  #drop(connection: Connection): void {
+    const { libc, scratch } = this.#context;
+    this.#prove(connection);
+    // A close with unread bytes would be a reset; a refusal is a silent end.
+    libc.recv(connection.fd, scratch, scratch.length, 0);
+    this.#closeConnection(connection);
+  }
+
+  #closeConnection(connection: Connection): void {
+    this.#context.poller.forget(connection.fd);
+    this.#context.libc.close(connection.fd);
+  }
+}
+
+const ECONNABORTED = 103;
+
+function unread(libc: Libc, fd: number): number {
+  return libc.ioctl(fd, FIONREAD, count) < 0 ? 0 : count[0];
+}
+
+function openListener(
+  libc: Libc,
+  settings: { bind_address: string; sndbuf_bytes: number; rcvbuf_bytes: number },
+  port: number,
+): number {
+  const host = settings.bind_address;
+  const about = formatAddress({ host, port });
+  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = libc.socket(addressFamily(host), type, 0);
+  if (fd < 0) throw libc.failure("socket");
+  const set = (level: number, option: number, value: number) =>
+    libc.setsockopt(fd, level, option, Int32Array.of(value), 4);
+  // Connections of an earlier session on this port may still be in TIME_WAIT.
+  set(SOL_SOCKET, SO_REUSEADDR, 1);
+  if (host === "::") set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  // What is accepted inherits all of these.
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  for (const [option, value] of KEEPALIVE) set(IPPROTO_TCP, option, value);
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  if (settings.sndbuf_bytes > 0) set(SOL_SOCKET, SO_SNDBUF, settings.sndbuf_bytes);
+  if (settings.rcvbuf_bytes > 0) set(SOL_SOCKET, SO_RCVBUF, settings.rcvbuf_bytes);
+  const address = encodeAddress(host, port);
+  const bound = libc.bind(fd, address, address.length) === 0;
+  if (bound && libc.listen(fd, BACKLOG) === 0) return fd;
+  const failure = libc.failure(bound ? "listen" : "bind", about);
+  libc.close(fd);
+  throw failure;
+}

@@ -1,0 +1,236 @@
+/** Two connected ends of one port and the two flows between them. */
+import type { Libc } from "../../../ffi/libc/mod.ts";
+import {
+  BYTES_DOWN,
+  BYTES_UP,
+  COLUMNS,
+  PACKETS_DOWN,
+  PACKETS_RETRANSMITTED,
+  PACKETS_UP,
+  RTT_MS,
+} from "../counters.ts";
+import type { Role } from "../plane.ts";
+import { Deadline } from "../timer-wheel.ts";
+import { type Connection, resetOnClose } from "./connection.ts";
+import type { TcpContext } from "./context.ts";
+import { Flow } from "./flow.ts";
+import { LingeringClose } from "./lingering-close.ts";
+import { lineQuality } from "./line-quality.ts";
+import type { TcpPort } from "./port.ts";
+
+/**
+ * What one direction may move before the others get their turn: four full pipes, about half a
+ * millisecond of work, so that 64 busy sessions see each other's turns pass in some 30 ms.
+ */
+const TURN_BYTES = 4 << 20;
+/** Until a flow without a pipe is tried again: descriptors have run out. */
+const STARVED_MS = 20;
+/** How long the last bytes of an end that is gone may take to reach its peer's kernel. */
+const TAIL_MS = 10_000;
+
+export class TcpSession {
+  readonly #context: TcpContext;
+  readonly #port: TcpPort;
+  readonly #at: number;
+  readonly #client: Connection;
+  readonly #server: Connection;
+  readonly #up: Flow;
+  readonly #down: Flow;
+  readonly #idle = new Deadline((now_ms) => this.#checkIdle(now_ms));
+  readonly #starved = new Deadline(() => this.#context.enqueue(this.#port));
+  #lastBytes_ms = 0;
+  #firstFinished: Role | null = null;
+  /** What is left to deliver when the source has finished and then broken off. */
+  #tail: Flow | null = null;
+  #over = false;
+  /** In the loop's run queue. */
+  queued = false;
+  /** Has moved bytes since its line was last sampled. */
+  busy = false;
+
+  constructor(options: {
+    context: TcpContext;
+    port: TcpPort;
+    row: number;
+    client: Connection;
+    server: Connection;
+  }) {
+    const { context, client, server } = options;
+    const { libc, pipes } = context;
+    this.#context = context;
+    this.#port = options.port;
+    this.#at = options.row * COLUMNS;
+    this.#client = client;
+    this.#server = server;
+    this.#up = new Flow({ libc, pipes, source: client, sink: server });
+    this.#down = new Flow({ libc, pipes, source: server, sink: client });
+  }
+
+  get bytes_up(): number {
+    return this.#up.bytes;
+  }
+
+  get bytes_down(): number {
+    return this.#down.bytes;
+  }
+
+  start(): void {
+    // What came before the pairing has had its edges already.
+    for (const connection of [this.#client, this.#server]) {
+      connection.readable = true;
+      connection.writable = true;
+    }
+    this.#lastBytes_ms = this.#context.now_ms;
+    this.#awaitSilence();
+    this.#context.enqueue(this.#port);
+  }
+
+  connectionReady(connection: Connection): void {
+    if (connection.broken) this.#broken(connection);
+    if (!this.#over) this.#context.enqueue(this.#port);
+  }
+
+  /** One fair turn; true when there is more to do at once. */
+  turn(): boolean {
+    if (this.#over) return false;
+    const before = this.#up.bytes + this.#down.bytes;
+    const more = this.#tail !== this.#down && this.#pump(this.#up);
+    const moreDown = !this.#over && this.#tail !== this.#up && this.#pump(this.#down);
+    if (this.#up.bytes + this.#down.bytes !== before) this.#note();
+    if (this.#over) return false;
+    if (this.#tail?.finished) {
+      this.#breakOff(this.#tail.source, TAIL_MS);
+      return false;
+    }
+    if (this.#up.finished && this.#down.finished) {
+      this.#port.close("finished", this.#firstFinished);
+      return false;
+    }
+    return more || moreDown;
+  }
+
+  /** Refreshes what the control side can read about the line. */
+  sample(libc: Libc): void {
+    this.busy = false;
+    const { counters } = this.#context;
+    const client = lineQuality(libc, this.#client.fd);
+    const server = lineQuality(libc, this.#server.fd);
+    if (!client || !server) return;
+    counters[this.#at + RTT_MS] = Math.max(client.rtt_ms, server.rtt_ms);
+    counters[this.#at + PACKETS_UP] = server.packets_out;
+    counters[this.#at + PACKETS_DOWN] = client.packets_out;
+    counters[this.#at + PACKETS_RETRANSMITTED] = client.packets_retransmitted +
+      server.packets_retransmitted;
+  }
+
+  /** Ends both connections: in order where both directions have ended, else by a reset. */
+  close(): void {
+    if (this.#over) return;
+    const { libc, poller } = this.#context;
+    this.#end();
+    const orderly = this.#up.finished && this.#down.finished;
+    for (const { fd } of [this.#client, this.#server]) {
+      if (!orderly) resetOnClose(libc, fd);
+      poller.forget(fd);
+      libc.close(fd);
+    }
+  }
+
+  /** True when the flow has more to do at once. */
+  #pump(flow: Flow): boolean {
+    const already = flow.finished;
+    const progress = flow.pump(TURN_BYTES);
+    switch (progress) {
+      case "more":
+        return true;
+      case "finished":
+        if (!already) this.#firstFinished ??= flow.source.role;
+        return false;
+      case "source_broken":
+        this.#breakOff(flow.source, this.#context.settings.linger_ms);
+        return false;
+      case "sink_broken":
+        this.#broken(flow.sink);
+        return !this.#over;
+      case "starved":
+        this.#context.wheel.schedule(this.#starved, this.#context.now_ms + STARVED_MS);
+        return false;
+      case "blocked":
+        return false;
+    }
+  }
+
+  #note(): void {
+    const { counters } = this.#context;
+    counters[this.#at + BYTES_UP] = this.#up.bytes;
+    counters[this.#at + BYTES_DOWN] = this.#down.bytes;
+    this.#lastBytes_ms = this.#context.now_ms;
+    if (!this.busy) {
+      this.busy = true;
+      this.#context.moved(this.#port);
+    }
+  }
+
+  /**
+   * An end is broken. One that had finished sending before, a process that closed its socket while
+   * its peer was still talking, owes its peer the bytes it sent: they are delivered first.
+   */
+  #broken(connection: Connection): void {
+    if (this.#over || this.#tail) return;
+    connection.broken = true;
+    if (!connection.finished) {
+      this.#breakOff(connection, this.#context.settings.linger_ms);
+      return;
+    }
+    const [flow, other] = connection === this.#client
+      ? [this.#up, this.#down]
+      : [this.#down, this.#up];
+    other.close();
+    connection.readable = true;
+    this.#tail = flow;
+  }
+
+  /** One end broke off: the other is told likewise, after `linger_ms` at the most. */
+  #breakOff(broken: Connection, linger_ms: number): void {
+    if (this.#over) return;
+    const [flow, other] = broken === this.#client
+      ? [this.#up, this.#server]
+      : [this.#down, this.#client];
+    if (linger_ms > 0 && !other.broken) {
+      const { libc, poller, wheel, pipes, now_ms } = this.#context;
+      const left = flow.takePipe();
+      this.#end();
+      poller.forget(broken.fd);
+      libc.close(broken.fd);
+      poller.forget(other.fd);
+      const fd = other.fd;
+      new LingeringClose({ libc, wheel, pipes, fd, left }).start(now_ms, linger_ms);
+    }
+    this.#port.close("aborted", broken.role);
+  }
+
+  /** Lets go of everything but the connections. */
+  #end(): void {
+    this.#over = true;
+    const { wheel } = this.#context;
+    wheel.cancel(this.#idle);
+    wheel.cancel(this.#starved);
+    this.#up.close();
+    this.#down.close();
+  }
+
+  #awaitSilence(): void {
+    const { wheel, settings } = this.#context;
+    const { session_idle_timeout_ms } = settings;
+    if (session_idle_timeout_ms > 0) {
+      wheel.schedule(this.#idle, this.#lastBytes_ms + session_idle_timeout_ms);
+    }
+  }
+
+  /** The deadline is moved only when it passes, not with every byte. */
+  #checkIdle(now_ms: number): void {
+    const { session_idle_timeout_ms } = this.#context.settings;
+    if (now_ms - this.#lastBytes_ms >= session_idle_timeout_ms) this.#port.close("idle");
+    else this.#awaitSilence();
+  }
+}

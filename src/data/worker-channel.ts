@@ -1,0 +1,84 @@
+/**
+ * The worker's side of the channel. A worker blocks in the kernel and so never reaches its event
+ * loop; it is woken by an eventfd and takes its commands by hand.
+ */
+import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { EFD_CLOEXEC, EFD_NONBLOCK, type Libc } from "../../ffi/libc/mod.ts";
+import type { PlaneEvent } from "./plane.ts";
+import type { WorkerCommand, WorkerReport } from "./worker-protocol.ts";
+
+/** What every data worker is started with. */
+export interface WorkerStart<Settings> {
+  channel: MessagePort;
+  settings: Settings;
+  counters: Float64Array;
+}
+
+export function workerStart<Settings>(): WorkerStart<Settings> {
+  return workerData as WorkerStart<Settings>;
+}
+
+export class WorkerChannel {
+  /** Readable when a command waits. */
+  readonly eventfd: number;
+  readonly #libc: Libc;
+  readonly #port: MessagePort;
+  readonly #count = new Uint8Array(8);
+
+  constructor({ libc, channel }: { libc: Libc; channel: MessagePort }) {
+    this.#libc = libc;
+    this.#port = channel;
+    this.eventfd = libc.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (this.eventfd < 0) throw libc.failure("eventfd");
+  }
+
+  report(report: WorkerReport): void {
+    this.#port.postMessage(report);
+  }
+
+  event(event: PlaneEvent): void {
+    this.report({ type: "event", event });
+  }
+
+  /** Hands over every command that has arrived. */
+  receive(handle: (command: WorkerCommand) => void): void {
+    // Emptied before the commands are taken: one that comes later wakes the worker again.
+    this.#libc.read(this.eventfd, this.#count, this.#count.length);
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port) as { message: WorkerCommand } | undefined;
+      if (!received) return;
+      handle(received.message);
+    }
+  }
+
+  /** The worker's last word. */
+  close(error: string | null): void {
+    this.report({ type: "down", error });
+    this.#libc.close(this.eventfd);
+    this.#port.close();
+  }
+}
+
+/** The loop that a data worker runs. */
+export interface WorkerLoop {
+  /** Blocks until a `stop` has been carried out. */
+  run(): void;
+  /** Gives back every descriptor and socket, whatever state they are in. */
+  abandon(): void;
+}
+
+/**
+ * Runs a worker's loop to its end. A loop that throws has met a mistake of ours: it gives back what
+ * it holds and says so, and the control side starts another.
+ */
+export function runWorker(channel: WorkerChannel, loop: WorkerLoop): void {
+  channel.report({ type: "up", eventfd: channel.eventfd });
+  try {
+    loop.run();
+  } catch (error) {
+    loop.abandon();
+    channel.close(error instanceof Error ? `${error.message}\n${error.stack}` : String(error));
+    return;
+  }
+  channel.close(null);
+}

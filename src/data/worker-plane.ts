@@ -1,0 +1,229 @@
+/**
+ * A plane on one or more workers: hands each port to the worker that carries the fewest, keeps the
+ * promise that every open port gets exactly one `closed`, and replaces a worker that dies.
+ */
+import { type Libc, openLibc } from "../../ffi/libc/mod.ts";
+import type { WorkerName } from "../workers.ts";
+import { newCounters, readRow } from "./counters.ts";
+import {
+  type Plane,
+  type PlaneEvent,
+  type PlaneKind,
+  type PlaneListener,
+  type PlaneSnapshot,
+  type PortCounters,
+  PortOpenError,
+} from "./plane.ts";
+import { WorkerHost } from "./worker-host.ts";
+import type { WorkerReport } from "./worker-protocol.ts";
+
+export interface WorkerPlaneOptions {
+  kind: PlaneKind;
+  worker: WorkerName;
+  workers: number;
+  port_range: { first: number; last: number };
+  /** Asked for once, at the start: it may open libraries. */
+  settings: () => object;
+  listener: PlaneListener;
+}
+
+/** A port between `open()` and `closed`. */
+interface OpenPort {
+  session_id: string;
+  seat: WorkerSeat;
+  /** Set while the worker has not answered yet. */
+  pending: { resolve: () => void; reject: (error: PortOpenError) => void } | null;
+}
+
+/** A place for a worker; the worker in it may be replaced. */
+interface WorkerSeat {
+  host: WorkerHost;
+  /** Settles when the worker in it can take commands. */
+  ready: Promise<void>;
+  up: boolean;
+  ports: number;
+}
+
+/** A worker that keeps dying is given this much rest, so that a broken machine is not set on fire. */
+const REPLACE_AFTER_MS = 500;
+
+/** What somebody waits for who asks a plane that is closing. */
+const NEVER = new Promise<void>(() => {});
+
+export class WorkerPlane implements Plane {
+  readonly kind: PlaneKind;
+  readonly #options: WorkerPlaneOptions;
+  readonly #counters: Float64Array;
+  readonly #ports = new Map<number, OpenPort>();
+  readonly #seats: WorkerSeat[] = [];
+  #libc!: Libc;
+  #settings: object = {};
+  #replaced = 0;
+  #closing = false;
+  /** Cuts the rests of workers that are being replaced short, so that closing waits for none. */
+  readonly #rests = new Set<() => void>();
+
+  constructor(options: WorkerPlaneOptions) {
+    this.kind = options.kind;
+    this.#options = options;
+    const { first, last } = options.port_range;
+    this.#counters = newCounters(last - first + 1);
+  }
+
+  async start(): Promise<void> {
+    this.#libc = openLibc();
+    this.#settings = this.#options.settings();
+    for (let i = 0; i < this.#options.workers; i++) this.#seats.push(this.#newSeat());
+    await Promise.all(this.#seats.map((seat) => seat.ready));
+  }
+
+  async open({ port, session_id }: { port: number; session_id: string }): Promise<void> {
+    if (this.#ports.has(port)) throw new Error(`Port ${port} is open already`);
+    const seat = this.#seats.reduce((best, one) => one.ports < best.ports ? one : best);
+    seat.ports++;
+    const opened = new Promise<void>((resolve, reject) =>
+      this.#ports.set(port, { session_id, seat, pending: { resolve, reject } })
+    );
+    // Whoever waits for the worker below may be told of its death first.
+    opened.catch(() => {});
+    // A worker that is being replaced takes the command as soon as it is up.
+    if (!seat.up) await Promise.race([seat.ready, opened]);
+    seat.host.send({ type: "open", port, session_id, row: this.#row(port) });
+    await opened;
+  }
+
+  release(port: number): void {
+    this.#ports.get(port)?.seat.host.send({ type: "release", port });
+  }
+
+  counters(port: number): PortCounters | null {
+    return this.#ports.has(port) ? readRow(this.#counters, this.#row(port)) : null;
+  }
+
+  snapshot(): PlaneSnapshot {
+    return {
+      kind: this.kind,
+      workers: this.#seats.length,
+      workers_replaced: this.#replaced,
+      ports_open: this.#ports.size,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const end of this.#rests) end();
+    await Promise.all(this.#seats.map((seat) => seat.host.close()));
+  }
+
+  #row(port: number): number {
+    return port - this.#options.port_range.first;
+  }
+
+  #newSeat(): WorkerSeat {
+    const seat: WorkerSeat = { host: this.#newHost(() => seat), ready: NEVER, up: false, ports: 0 };
+    seat.ready = this.#bringUp(seat);
+    return seat;
+  }
+
+  #newHost(seat: () => WorkerSeat): WorkerHost {
+    return new WorkerHost({
+      name: this.#options.worker,
+      libc: this.#libc,
+      settings: this.#settings,
+      counters: this.#counters,
+      onReport: (report) => this.#hear(report),
+      onFailure: (error) => this.#replace(seat(), error),
+    });
+  }
+
+  async #bringUp(seat: WorkerSeat): Promise<void> {
+    await seat.host.start();
+    seat.up = true;
+  }
+
+  #hear(report: WorkerReport): void {
+    if (report.type === "event") {
+      const { event } = report;
+      if (event.type === "closed") {
+        const pending = this.#forget(event.port)?.pending;
+        if (pending) {
+          // Released before it listened: open() has not resolved and so no `closed` is owed.
+          pending.reject(new PortOpenError(event.port, "RELEASED", "released before it was open"));
+          return;
+        }
+      }
+      this.#options.listener(event);
+    } else if (report.type === "opened") {
+      const open = this.#ports.get(report.port);
+      open?.pending?.resolve();
+      if (open) open.pending = null;
+    } else if (report.type === "open_failed") {
+      const { port, code, message } = report;
+      this.#forget(port)?.pending?.reject(new PortOpenError(port, code, message));
+    }
+  }
+
+  #forget(port: number): OpenPort | undefined {
+    const open = this.#ports.get(port);
+    if (!open) return undefined;
+    this.#ports.delete(port);
+    open.seat.ports--;
+    return open;
+  }
+
+  #replace(seat: WorkerSeat, error: string): void {
+    seat.up = false;
+    this.#replaced++;
+    // From here on an open() waits for the next worker instead of speaking to the dead one.
+    seat.ready = this.#revive(seat);
+    for (const [port, open] of [...this.#ports]) {
+      if (open.seat === seat) this.#lose(port, open, error);
+    }
+    this.#options.listener({ type: "failed", error });
+  }
+
+  async #revive(seat: WorkerSeat): Promise<void> {
+    while (!this.#closing) {
+      await this.#rest();
+      if (this.#closing) break;
+      seat.host = this.#newHost(() => seat);
+      try {
+        return await this.#bringUp(seat);
+      } catch (error) {
+        this.#options.listener({ type: "failed", error: (error as Error).message });
+      }
+    }
+    return NEVER;
+  }
+
+  #rest(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#rests.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, REPLACE_AFTER_MS);
+      this.#rests.add(end);
+    });
+  }
+
+  #lose(port: number, open: OpenPort, error: string): void {
+    this.#forget(port);
+    if (open.pending) {
+      open.pending.reject(new PortOpenError(port, "PLANE_FAILED", `the worker died: ${error}`));
+      return;
+    }
+    const { bytes_up, bytes_down } = readRow(this.#counters, this.#row(port));
+    const event: PlaneEvent = {
+      type: "closed",
+      port,
+      session_id: open.session_id,
+      reason: "plane_failed",
+      by: null,
+      bytes_up,
+      bytes_down,
+    };
+    this.#options.listener(event);
+  }
+}

@@ -1,0 +1,45 @@
+/** What the control side and a data worker say to each other, over a MessagePort. */
+import type { LibsrtLocation } from "../../ffi/libsrt/mod.ts";
+import type { PlaneEvent } from "./plane.ts";
+
+/** To the worker. Each is followed by a write to the worker's eventfd, which is what wakes it. */
+export type WorkerCommand =
+  | { type: "open"; port: number; session_id: string; row: number }
+  | { type: "release"; port: number }
+  | { type: "stop" };
+
+/** From the worker. `up` comes first: a message sent to it before that may be lost on Bun. */
+export type WorkerReport =
+  | { type: "up"; eventfd: number }
+  | { type: "opened"; port: number }
+  | { type: "open_failed"; port: number; code: string; message: string }
+  | { type: "event"; event: PlaneEvent }
+  /** The last word: orderly after `stop`, with an error when the loop broke. */
+  | { type: "down"; error: string | null };
+
+/** The rules that a worker works by, fixed for its life. */
+export interface WorkerSettings {
+  bind_address: string;
+  hello_timeout_ms: number;
+  hello_bytes_max: number;
+  unproven_max: number;
+  unproven_per_address_max: number;
+  /** 0 means never. */
+  session_idle_timeout_ms: number;
+}
+
+export interface TcpWorkerSettings extends WorkerSettings {
+  /** Socket buffers in bytes; 0 leaves them to the kernel's own tuning. */
+  sndbuf_bytes: number;
+  rcvbuf_bytes: number;
+  /** How long an abort waits for what is unsent; 0 drops it. */
+  linger_ms: number;
+}
+
+export interface SrtWorkerSettings extends WorkerSettings {
+  latency_ms: number;
+  /** Bits per second; 0 is unlimited. */
+  maxbw_bps: number;
+  ipttl: number;
+  libsrt: LibsrtLocation;
+}

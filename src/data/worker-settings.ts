@@ -1,0 +1,16 @@
+/** The rules that every plane takes from the configuration. */
+import type { Config } from "../config/schema.ts";
+import type { WorkerSettings } from "./worker-protocol.ts";
+
+/** Bounds on all connections are shared out evenly, because workers do not count together. */
+export function commonSettings(config: Config, { workers }: { workers: number }): WorkerSettings {
+  const { gateway, limits } = config;
+  return {
+    bind_address: gateway.bind_address,
+    hello_timeout_ms: limits.hello_timeout_ms,
+    hello_bytes_max: limits.hello_bytes_max,
+    unproven_max: Math.max(1, Math.floor(limits.unproven_max / workers)),
+    unproven_per_address_max: Math.max(1, Math.floor(limits.unproven_per_address_max / workers)),
+    session_idle_timeout_ms: gateway.session_idle_timeout,
+  };
+}

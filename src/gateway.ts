@@ -1,0 +1,280 @@
+/**
+ * The composition root: what the gateway is made of, and what starts and stops in which order.
+ *
+ * The way of the data, from `data/`:
+ *
+ *   accept → hello → join the session → relay
+ *
+ * Beside it and never in its way, from `control/` and `sessions/`:
+ *
+ *   register → pair → reserve ports → grant
+ *   counters → telemetry
+ *
+ * Start: the planes, then the control port; nobody can ask for a port before there are any.
+ * Stop: no new connections and grants, reservations taken back, sessions that run get
+ * `gateway.shutdown_timeout` to finish, and the control connections end last, so that peers see the
+ * state of things until there is nothing left to see.
+ */
+import { clearTimeout, setTimeout } from "node:timers";
+import type { Config } from "./config/schema.ts";
+import { Broadcasts } from "./control/broadcasts.ts";
+import { ControlServer } from "./control/server.ts";
+import { type GatewayState, portState, ServerStatusReport } from "./control/status.ts";
+import { Telemetry } from "./control/telemetry.ts";
+import type { Plane, PlaneKind, PlaneListener, PlaneSnapshot } from "./data/plane.ts";
+import { SrtPlane } from "./data/srt/plane.ts";
+import { TcpPlane } from "./data/tcp/plane.ts";
+import type { Log } from "./observe/log.ts";
+import { BlockedPorts } from "./sessions/blocked-ports.ts";
+import { Broker } from "./sessions/broker.ts";
+import { type PortCounts, PortPool } from "./sessions/port-pool.ts";
+import { Registry } from "./sessions/registry.ts";
+import { type PerPlane, SessionTable } from "./sessions/session-table.ts";
+
+/** How long ports that were told to end at shutdown are waited for. */
+const RELEASE_MS_MAX = 2000;
+
+export type GatewayStartCode =
+  | "TCP_PLANE_UNAVAILABLE"
+  | "SRT_PLANE_UNAVAILABLE"
+  | "CONTROL_PORT_UNAVAILABLE";
+
+/** The gateway cannot serve; the message says what was found and what to do. */
+export class GatewayStartError extends Error {
+  override name = "GatewayStartError";
+  readonly code: GatewayStartCode;
+  constructor(code: GatewayStartCode, message: string, cause: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+/** Makes a plane; another one can stand in for the real one in tests. */
+export type PlaneFactory = (options: { config: Config; listener: PlaneListener }) => Plane;
+
+const REAL_PLANES: PerPlane<PlaneFactory> = {
+  zmq: (options) => new TcpPlane(options),
+  srt: (options) => new SrtPlane(options),
+};
+
+export interface GatewaySnapshot {
+  state: GatewayState;
+  version: string;
+  started_at_unix_ms: number;
+  connections: { registered: number; unproven: number; open: number };
+  sessions: number;
+  waiting_requests: number;
+  port_state: PerPlane<PortCounts>;
+  planes: PlaneSnapshot[];
+}
+
+export class Gateway {
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #version: string;
+  readonly #planes: PerPlane<Plane>;
+  readonly #pools: PerPlane<PortPool>;
+  readonly #sessions: SessionTable;
+  readonly #blocked: BlockedPorts;
+  readonly #broker: Broker;
+  readonly #control: ControlServer;
+  readonly #broadcasts: Broadcasts;
+  #state: GatewayState = "Starting";
+  #started_at_unix_ms = 0;
+  #closing: Promise<void> | null = null;
+
+  constructor(
+    options: { config: Config; log: Log; version: string; planes?: PerPlane<PlaneFactory> },
+  ) {
+    const { config, log } = options;
+    const make = options.planes ?? REAL_PLANES;
+    this.#config = config;
+    this.#log = log;
+    this.#version = options.version;
+    this.#planes = {
+      zmq: make.zmq({ config, listener: this.#listener("zmq") }),
+      srt: make.srt({ config, listener: this.#listener("srt") }),
+    };
+    const planes = this.#planes;
+    const pools = this.#pools = {
+      zmq: new PortPool({ kind: "zmq", ...config.zeromq.port_range }),
+      srt: new PortPool({ kind: "srt", ...config.gosrt.port_range }),
+    };
+    const registry = new Registry();
+    const onRoom = () => this.#broker.wake();
+    this.#blocked = new BlockedPorts({ planes, pools, log, onRoom });
+    const sessions = this.#sessions = new SessionTable({
+      reservation_ms: config.gateway.auth_timeout,
+      planes,
+      pools,
+      registry,
+      log,
+      onRoom,
+      onBlocked: (kind, error) => {
+        this.#blocked.onBlocked(kind, error);
+        this.#control.announceConflict(kind, error);
+      },
+    });
+    this.#broker = new Broker({ registry, pools, sessions, log, limits: config.limits });
+    this.#control = new ControlServer({
+      config,
+      registry,
+      broker: this.#broker,
+      log,
+      status: () => this.#status(),
+    });
+    this.#broadcasts = new Broadcasts({
+      audience: this.#control,
+      pools,
+      status: new ServerStatusReport({ registry, sessions }),
+      telemetry: new Telemetry({ planes, sessions }),
+    });
+  }
+
+  /** Resolves when peers can connect, with the port they can connect to. */
+  async start(): Promise<{ control_port: number }> {
+    const { gateway, zeromq, gosrt } = this.#config;
+    this.#started_at_unix_ms = Date.now();
+    try {
+      await this.#startPlanes();
+      const control_port = await this.#startControl();
+      this.#blocked.start();
+      this.#broadcasts.start();
+      // Somebody may have asked for the end while it began.
+      if (this.#state === "Starting") this.#state = "Running";
+      this.#log.info(
+        {
+          status: "serving",
+          version: this.#version,
+          bind_address: gateway.bind_address,
+          control_port,
+          zmq_ports: `${zeromq.port_range.first}-${zeromq.port_range.last}`,
+          srt_ports: `${gosrt.port_range.first}-${gosrt.port_range.last}`,
+        },
+        "the gateway serves",
+      );
+      return { control_port };
+    } catch (error) {
+      await this.abort();
+      throw error;
+    }
+  }
+
+  /** Ends in order; see the head of this file. A second call waits for the first. */
+  close(reason: string): Promise<void> {
+    return this.#closing ??= this.#close(reason);
+  }
+
+  /** Ends everything at once. */
+  async abort(): Promise<void> {
+    this.#state = "Stopped";
+    this.#control.abort();
+    await this.#end();
+  }
+
+  snapshot(): GatewaySnapshot {
+    return {
+      state: this.#state,
+      version: this.#version,
+      started_at_unix_ms: this.#started_at_unix_ms,
+      connections: this.#control.snapshot(),
+      sessions: this.#sessions.size,
+      waiting_requests: this.#broker.snapshot().waiting,
+      port_state: portState(this.#pools),
+      planes: [this.#planes.zmq.snapshot(), this.#planes.srt.snapshot()],
+    };
+  }
+
+  #listener(kind: PlaneKind): PlaneListener {
+    return (event) => {
+      if (!this.#blocked.onPlaneEvent(kind, event)) this.#sessions.onPlaneEvent(kind, event);
+    };
+  }
+
+  async #startPlanes(): Promise<void> {
+    const [zmq, srt] = await Promise.allSettled([
+      this.#planes.zmq.start(),
+      this.#planes.srt.start(),
+    ]);
+    if (zmq.status === "rejected") {
+      throw new GatewayStartError(
+        "TCP_PLANE_UNAVAILABLE",
+        `the TCP data plane cannot start: ${reasonOf(zmq.reason)}`,
+        zmq.reason,
+      );
+    }
+    if (srt.status === "rejected") {
+      throw new GatewayStartError(
+        "SRT_PLANE_UNAVAILABLE",
+        `the SRT data plane cannot start: ${reasonOf(srt.reason)}`,
+        srt.reason,
+      );
+    }
+  }
+
+  async #startControl(): Promise<number> {
+    try {
+      return await this.#control.start();
+    } catch (error) {
+      const { bind_address, tcp_port } = this.#config.gateway;
+      throw new GatewayStartError(
+        "CONTROL_PORT_UNAVAILABLE",
+        `the control port ${tcp_port} cannot be opened on ${bind_address}: ${reasonOf(error)}; ` +
+          "stop the program that has it, or set gateway.tcp_port or gateway.bind_address",
+        error,
+      );
+    }
+  }
+
+  async #close(reason: string): Promise<void> {
+    this.#state = "Stopping";
+    const { shutdown_timeout } = this.#config.gateway;
+    this.#log.info(
+      { status: "stopping", reason, sessions: this.#sessions.size, shutdown_timeout },
+      "the gateway stops: no new connections, running sessions may finish",
+    );
+    this.#control.stopAccepting();
+    this.#broker.stop();
+    this.#sessions.releaseUnpaired();
+    await within(this.#sessions.whenEmpty(), shutdown_timeout);
+    const cut = this.#sessions.size;
+    this.#sessions.releaseAll();
+    await within(this.#sessions.whenEmpty(), RELEASE_MS_MAX);
+    this.#state = "Stopped";
+    await this.#control.close();
+    await this.#end();
+    this.#log.info({ status: "stopped", sessions_cut: cut }, "the gateway has stopped");
+  }
+
+  async #end(): Promise<void> {
+    this.#broadcasts.close();
+    this.#blocked.close();
+    this.#broker.stop();
+    this.#sessions.close();
+    await Promise.allSettled([this.#planes.zmq.close(), this.#planes.srt.close()]);
+  }
+
+  /** The page `GET /status`. */
+  #status() {
+    return {
+      status: this.#state,
+      started_at_unix_ms: this.#started_at_unix_ms,
+      now_unix_ms: Date.now(),
+      connections: this.#control.size,
+      broadcast_unix_ms: this.#broadcasts.lastUnixMs,
+      port_state: portState(this.#pools),
+    };
+  }
+}
+
+/** Resolves with the promise or after the time, whichever is first. */
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const time = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([promise, time]);
+  clearTimeout(timer);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,357 @@
+/**
+ * Who is paired with whom.
+ *
+ *   pair_request → a server with room → a port of each pool asked for → opened on its plane → grant
+ *
+ * What cannot be served at once waits in turn and is served the moment a server or a port is there.
+ * First come, first served, in two senses: a new request never takes what an older one could use,
+ * and an older one that lacks only part of what it needs lays a claim on the part that is there, so
+ * that a stream of smaller requests cannot starve it. A claim is at most one request's worth per
+ * lane, so it never idles more than that.
+ *
+ * A request holds nothing before its turn, and whatever an attempt took it gives back when it fails:
+ * a port that cannot be bound is Blocked and another one tried, a server that left is replaced by
+ * the next choice, an asker that left is forgotten.
+ */
+import type { Log } from "../observe/log.ts";
+import type { PlaneKind, PortOpenError } from "../data/plane.ts";
+import { DeadlineLine } from "./deadline-line.ts";
+import type { PairRequest, Party, Refusal } from "./party.ts";
+import type { PortPool } from "./port-pool.ts";
+import { Registry } from "./registry.ts";
+import { RepeatedLines } from "./repeated-lines.ts";
+import type { Session, SessionPort } from "./session.ts";
+import type { PerPlane, SessionTable } from "./session-table.ts";
+import { type Lane, type Ticket, WaitingLine } from "./waiting-line.ts";
+
+/** The ids of all waiting requests together may have so many characters. */
+const WAITING_CHARS_MAX = 16 * 1024 * 1024;
+
+/** How an attempt to open a session's ports ended. */
+type Opened = "open" | "no_port" | "plane_failed";
+
+export class Broker {
+  readonly #registry: Registry;
+  readonly #pools: PerPlane<PortPool>;
+  readonly #sessions: SessionTable;
+  readonly #log: Log;
+  readonly #repeated: RepeatedLines;
+  readonly #waiting_max: number;
+  readonly #waiting_per_client_max: number;
+  readonly #line: WaitingLine;
+  /** Every request that waits or has waited and is being opened; the time runs on for both. */
+  readonly #patience: DeadlineLine<Ticket>;
+  #next_turn = 0;
+  #stopping = false;
+  #serving = false;
+
+  constructor(
+    options: {
+      registry: Registry;
+      pools: PerPlane<PortPool>;
+      sessions: SessionTable;
+      log: Log;
+      limits: {
+        waiting_requests_max: number;
+        waiting_requests_per_client_max: number;
+        pair_timeout_ms: number;
+      };
+    },
+  ) {
+    const { registry, limits } = options;
+    this.#registry = registry;
+    this.#pools = options.pools;
+    this.#sessions = options.sessions;
+    this.#log = options.log;
+    this.#repeated = new RepeatedLines({ log: options.log });
+    this.#waiting_max = limits.waiting_requests_max;
+    this.#waiting_per_client_max = limits.waiting_requests_per_client_max;
+    this.#line = new WaitingLine({ isOnline: (id) => registry.server(id) !== undefined });
+    this.#patience = new DeadlineLine({
+      period_ms: limits.pair_timeout_ms,
+      onDue: (ticket) => this.#onTimeout(ticket),
+    });
+  }
+
+  /** Takes a front end's request; the answer, if there is one, comes through the asker. */
+  request(asker: Party, request: PairRequest): void {
+    const { request_id, server_id } = request;
+    const ticket: Ticket = { turn: this.#next_turn++, asker, request, timed_out: false };
+    if (!request.need_zmq && !request.need_srt) {
+      const error = "need_zmq/need_srt both false";
+      this.#repeated.warn(
+        `nothing_asked ${asker.id}`,
+        { status: "pair_refused", client_id: asker.id, request_id, code: 502, error },
+        "a request asked for no plane at all",
+      );
+      asker.refused({ request_id, code: 502, error });
+      return;
+    }
+    if (this.#stopping) {
+      this.#refuse(ticket, 504, "the gateway is stopping");
+      return;
+    }
+    if (this.#line.asleep && this.#attempt(ticket, NO_CLAIMS)) return;
+    // It may still be served: those who wait may wait for something else.
+    this.#line.add(ticket);
+    this.wake();
+    if (!this.#line.has(ticket) || !this.#mayWait(ticket)) return;
+    this.#patience.add(ticket);
+    this.#log.info(
+      { status: "pair_waiting", client_id: asker.id, request_id, server_id },
+      "no server, room or port for the request yet; it waits for its turn",
+    );
+  }
+
+  /** A party has registered; a server may be what somebody waits for. */
+  onOnline(party: Party): void {
+    if (party.role !== "server") return;
+    this.#line.onServer(party.id, true);
+    this.wake();
+  }
+
+  /** A party's control connection has ended: its waiting requests go with it, its sessions stay. */
+  onOffline(party: Party): void {
+    if (party.role === "server") {
+      this.#line.onServer(party.id, false);
+      return;
+    }
+    const tickets = this.#line.ticketsOf(party);
+    for (const ticket of tickets) {
+      this.#line.delete(ticket);
+      this.#patience.delete(ticket);
+      this.#log.info(
+        {
+          status: "pair_refused",
+          client_id: party.id,
+          request_id: ticket.request.request_id,
+          reason: "asker_left",
+        },
+        "the waiting request is dropped: its client has left",
+      );
+    }
+    // What the dropped ones had a claim on may now serve others.
+    if (tickets.length > 0) this.wake();
+  }
+
+  /** Serves whoever can be served: called whenever a server, room or a port has come free. */
+  wake(): void {
+    // Giving something back inside a pass comes round here; the pass that runs sees it.
+    if (this.#serving || this.#stopping) return;
+    this.#serving = true;
+    try {
+      this.#serve();
+    } finally {
+      this.#serving = false;
+    }
+  }
+
+  /** No more grants: whoever waits is told so, and so is whoever asks from now on. */
+  stop(): void {
+    this.#stopping = true;
+    for (const ticket of this.#line.all()) {
+      this.#line.delete(ticket);
+      this.#refuse(ticket, 504, "the gateway is stopping");
+    }
+    this.#patience.close();
+    this.#repeated.close();
+  }
+
+  snapshot(): { waiting: number } {
+    return { waiting: this.#line.size };
+  }
+
+  #serve(): void {
+    const passed_over = new Set<Lane>();
+    const claims: Claims = { room: new Map(), ports: { zmq: 0, srt: 0 } };
+    while (this.#registry.roomInAll > 0 && this.#pools.zmq.idle + this.#pools.srt.idle > 0) {
+      const lane = this.#line.next(passed_over);
+      const ticket = lane?.first;
+      if (lane === undefined || ticket === undefined) return;
+      if (this.#attempt(ticket, claims)) {
+        this.#line.delete(ticket);
+      } else {
+        passed_over.add(lane);
+        this.#claim(ticket.request, claims);
+      }
+    }
+  }
+
+  /** True when the request has got its server and its ports and is being opened. */
+  #attempt(ticket: Ticket, claims: Readonly<Claims>): boolean {
+    const { asker, request } = ticket;
+    if (request.need_zmq && this.#pools.zmq.idle <= claims.ports.zmq) return false;
+    if (request.need_srt && this.#pools.srt.idle <= claims.ports.srt) return false;
+    const server = this.#registry.choose({
+      server_id: request.server_id,
+      ports: portsAsked(request),
+      claimed: claims.room,
+    });
+    if (server === undefined) return false;
+    const session = this.#sessions.reserve(request, server.id, asker.id);
+    if (session === null) return false;
+    this.#open(session).then((opened) => this.#settle(ticket, server, session, opened));
+    return true;
+  }
+
+  /** Keeps for a request that cannot be served what of its needs is there. */
+  #claim(request: PairRequest, claims: Claims): void {
+    const ports = portsAsked(request);
+    const target = { server_id: request.server_id, ports, claimed: claims.room };
+    const server = this.#registry.choose(target);
+    // A server with some room but too little is the one whose room must be left to add up.
+    const claimed = server ?? this.#registry.nearest(target);
+    if (claimed === undefined) return;
+    const room = claims.room.get(claimed) ?? 0;
+    claims.room.set(claimed, room + Registry.roomNeeded(claimed, ports));
+    if (server === undefined) return;
+    if (request.need_zmq) claims.ports.zmq++;
+    if (request.need_srt) claims.ports.srt++;
+  }
+
+  /** Opens every port of the session, each with another one in its place while it cannot be bound. */
+  async #open(session: Session): Promise<Opened> {
+    const [first, second] = [...session.ports];
+    if (second === undefined) return await this.#openPort(first);
+    const [a, b] = await Promise.all([this.#openPort(first), this.#openPort(second)]);
+    return a === "open" ? b : a;
+  }
+
+  async #openPort(first: SessionPort): Promise<Opened> {
+    let port: SessionPort | null = first;
+    while (port !== null) {
+      let failure: PortOpenError | null;
+      try {
+        failure = await this.#sessions.open(port);
+      } catch (error) {
+        const { session, kind, port: number } = port;
+        this.#log.error(
+          {
+            status: "plane_failed",
+            session_id: session.id,
+            kind,
+            port: number,
+            error: String(error),
+          },
+          "the plane could not open a port",
+        );
+        return "plane_failed";
+      }
+      if (failure === null) return port.phase === "reserved" ? "open" : "plane_failed";
+      port = this.#sessions.takePort(port.session, port.kind);
+    }
+    return "no_port";
+  }
+
+  #settle(ticket: Ticket, server: Party, session: Session, opened: Opened): void {
+    const { asker, request } = ticket;
+    // The first port may have been lost while the second was still being opened.
+    const complete = opened === "open" && session.ports.length === portsAsked(request) &&
+      session.ports.every((port) => port.phase === "reserved");
+    const asker_online = this.#registry.isOnline(asker);
+    if (complete && asker_online && !this.#stopping && this.#registry.isOnline(server)) {
+      this.#patience.delete(ticket);
+      this.#grant(server, asker, session);
+      return;
+    }
+    this.#sessions.release(session);
+    if (!asker_online) {
+      this.#patience.delete(ticket);
+      this.#log.info(
+        {
+          status: "pair_refused",
+          client_id: asker.id,
+          request_id: request.request_id,
+          session_id: session.id,
+          reason: "asker_left",
+        },
+        "the ports are given back: the client left before its grant",
+      );
+    } else if (this.#stopping) {
+      this.#refuse(ticket, 504, "the gateway is stopping");
+    } else if (opened === "plane_failed" || (opened === "open" && !complete)) {
+      this.#refuse(ticket, 500, "the data plane failed while it opened the port; ask again");
+    } else if (ticket.timed_out) {
+      this.#refuse(ticket, 505, "no port available");
+    } else {
+      // The line knows the turn and puts the request back where it was.
+      this.#line.add(ticket);
+      // Its time began when it first had to wait; one that never had begins now.
+      if (this.#mayWait(ticket) && !this.#patience.has(ticket)) this.#patience.add(ticket);
+    }
+    this.wake();
+  }
+
+  #grant(server: Party, client: Party, session: Session): void {
+    const grant = session.grant();
+    this.#sessions.startReservation(session);
+    client.granted(grant);
+    server.granted(grant);
+    this.#log.info({ status: "pair_granted", ...grant }, "a session is granted to both ends");
+  }
+
+  /** Checks the bounds with the ticket in the line; beyond one it is taken out, refused and logged. */
+  #mayWait(ticket: Ticket): boolean {
+    const { asker, request } = ticket;
+    const limit = this.#line.sizeOf(asker) > this.#waiting_per_client_max
+      ? {
+        name: "waiting_requests_per_client_max",
+        reached: `${this.#waiting_per_client_max} requests of this client`,
+      }
+      : this.#line.size > this.#waiting_max
+      ? { name: "waiting_requests_max", reached: `${this.#waiting_max} requests` }
+      : this.#line.chars > WAITING_CHARS_MAX
+      ? {
+        name: "waiting_chars_max",
+        reached: `requests with ids of ${WAITING_CHARS_MAX} characters in all`,
+      }
+      : null;
+    if (limit === null) return true;
+    this.#line.delete(ticket);
+    const { request_id } = request;
+    const code = 504;
+    const error = `nothing is free and ${limit.reached} wait already, the most allowed; ` +
+      "ask again later";
+    this.#repeated.warn(
+      `${limit.name} ${asker.id}`,
+      { status: "limit_reached", limit: limit.name, client_id: asker.id, request_id, code, error },
+      "the request may not wait: too many do already",
+    );
+    this.#patience.delete(ticket);
+    asker.refused({ request_id, code, error });
+    return false;
+  }
+
+  #onTimeout(ticket: Ticket): void {
+    ticket.timed_out = true;
+    // One that is being opened just now is answered when that has ended.
+    if (!this.#line.delete(ticket)) return;
+    this.#refuse(ticket, 505, "no port available");
+    this.wake();
+  }
+
+  #refuse(ticket: Ticket, code: Refusal["code"], error: string): void {
+    const { request_id } = ticket.request;
+    this.#patience.delete(ticket);
+    this.#log.info(
+      { status: "pair_refused", client_id: ticket.asker.id, request_id, code, error },
+      "the request is refused",
+    );
+    ticket.asker.refused({ request_id, code, error });
+  }
+}
+
+/** What requests with an earlier turn keep for themselves within one pass. */
+interface Claims {
+  room: Map<Party, number>;
+  ports: Record<PlaneKind, number>;
+}
+
+const NO_CLAIMS: Readonly<Claims> = Object.freeze({
+  room: new Map<Party, number>(),
+  ports: Object.freeze({ zmq: 0, srt: 0 }),
+});
+
+function portsAsked(request: PairRequest): number {
+  return Number(request.need_zmq) + Number(request.need_srt);
+}

@@ -1,0 +1,38 @@
+/** What the sessions know of a registered front end or back end, and what they tell it. */
+import type { Role } from "../data/plane.ts";
+
+/** A pairing both ends are told of; the ports that were not asked for are absent. */
+export interface Grant {
+  request_id: string;
+  session_id: string;
+  server_id: string;
+  client_id: string;
+  zmq_port?: number;
+  srt_port?: number;
+}
+
+/** Why a pairing is not to be: the codes of V4. */
+export interface Refusal {
+  request_id: string;
+  code: 500 | 502 | 504 | 505;
+  error: string;
+}
+
+/** What a front end asks for, checked and reduced to what pairing needs. */
+export interface PairRequest {
+  request_id: string;
+  /** A certain server, or empty for whichever has most room. */
+  server_id: string;
+  need_zmq: boolean;
+  need_srt: boolean;
+}
+
+/** One registered control connection. It is the identity; an id may belong to another one later. */
+export interface Party {
+  readonly role: Role;
+  readonly id: string;
+  /** Ports this server carries at once; 1 for a client, where it means nothing. */
+  readonly max_conn: number;
+  granted(grant: Grant): void;
+  refused(refusal: Refusal): void;
+}

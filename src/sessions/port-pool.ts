@@ -1,0 +1,130 @@
+/**
+ * The ports of one plane and the state of each: Idle → Reserved → Occupied → Idle, and Blocked for a
+ * port somebody else holds. Always the lowest idle port is given out, as V4 clients expect.
+ *
+ * Idle ports are bits of a map with a hint below which none is set, so that a range of thousands of
+ * ports costs a handful of words to search; the counts are kept as states change.
+ */
+import type { PlaneKind } from "../data/plane.ts";
+
+export type PortState = "idle" | "reserved" | "occupied" | "blocked";
+
+/** How many ports are in each state, as `port_state` shows them. */
+export interface PortCounts {
+  total: number;
+  idle: number;
+  reserved: number;
+  occupied: number;
+  blocked: number;
+}
+
+const STATES: readonly PortState[] = ["idle", "reserved", "occupied", "blocked"];
+const IDLE = 0, RESERVED = 1, OCCUPIED = 2, BLOCKED = 3;
+const WORD_BITS = 32;
+
+export class PortPool {
+  readonly kind: PlaneKind;
+  readonly first: number;
+  readonly last: number;
+  readonly #states: Uint8Array;
+  readonly #idle_bits: Uint32Array;
+  /** No word before this one has an idle port. */
+  #lowest_word = 0;
+  readonly #counts = [0, 0, 0, 0];
+
+  constructor(options: { kind: PlaneKind; first: number; last: number }) {
+    this.kind = options.kind;
+    this.first = options.first;
+    this.last = options.last;
+    const total = options.last - options.first + 1;
+    this.#states = new Uint8Array(total);
+    this.#idle_bits = new Uint32Array(Math.ceil(total / WORD_BITS));
+    for (let i = 0; i < total; i++) this.#idle_bits[i >>> 5] |= 1 << (i & 31);
+    this.#counts[IDLE] = total;
+  }
+
+  get idle(): number {
+    return this.#counts[IDLE];
+  }
+
+  /** Takes the lowest idle port; null when there is none. */
+  reserve(): number | null {
+    if (this.#counts[IDLE] === 0) return null;
+    let word = this.#lowest_word;
+    while (this.#idle_bits[word] === 0) word++;
+    this.#lowest_word = word;
+    const bits = this.#idle_bits[word];
+    const index = word * WORD_BITS + (31 - Math.clz32(bits & -bits));
+    this.#set(index, RESERVED);
+    return this.first + index;
+  }
+
+  /** Both ends are there. */
+  occupy(port: number): void {
+    this.#move(port, OCCUPIED, RESERVED);
+  }
+
+  /** The session on the port is over, or the port has turned out to be usable again. */
+  free(port: number): void {
+    this.#set(this.#index(port), IDLE);
+  }
+
+  /** The port cannot be bound; it stays out of use until {@link free}. */
+  block(port: number): void {
+    this.#set(this.#index(port), BLOCKED);
+  }
+
+  state(port: number): PortState {
+    return STATES[this.#states[this.#index(port)]];
+  }
+
+  /** Up to `count_max` blocked ports, from `from` on and round the end of the range. */
+  blocked(count_max: number, from: number = this.first): number[] {
+    const ports: number[] = [];
+    const total = this.#states.length;
+    const start = from >= this.first && from <= this.last ? from - this.first : 0;
+    const wanted = Math.min(count_max, this.#counts[BLOCKED]);
+    for (let step = 0; step < total && ports.length < wanted; step++) {
+      const index = (start + step) % total;
+      if (this.#states[index] === BLOCKED) ports.push(this.first + index);
+    }
+    return ports;
+  }
+
+  counts(): PortCounts {
+    const [idle, reserved, occupied, blocked] = this.#counts;
+    return { total: this.#states.length, idle, reserved, occupied, blocked };
+  }
+
+  #index(port: number): number {
+    const index = port - this.first;
+    if (!Number.isInteger(index) || index < 0 || index >= this.#states.length) {
+      throw new RangeError(`port ${port} is not one of ${this.kind} ${this.first}-${this.last}`);
+    }
+    return index;
+  }
+
+  #move(port: number, to: number, from: number): void {
+    const index = this.#index(port);
+    if (this.#states[index] !== from) {
+      const found = STATES[this.#states[index]];
+      throw new Error(`port ${port} is ${found}; only a ${STATES[from]} one can be ${STATES[to]}`);
+    }
+    this.#set(index, to);
+  }
+
+  #set(index: number, state: number): void {
+    const before = this.#states[index];
+    if (before === state) return;
+    this.#counts[before]--;
+    this.#counts[state]++;
+    this.#states[index] = state;
+    const word = index >>> 5;
+    if (state === IDLE) {
+      this.#idle_bits[word] |= 1 << (index & 31);
+      if (word < this.#lowest_word) this.#lowest_word = word;
+    } else if (before === IDLE) {
+      this.#idle_bits[word] &= ~(1 << (index & 31));
+    }
+  }
+}

@@ -1,0 +1,345 @@
+/**
+ * The sessions that exist, and what their ports go through:
+ *
+ *   take ports from the pools → open them on their planes → granted, the reservation runs
+ *     → `paired`: Occupied → `closed`: the port is idle again, and with its last port the session ends
+ *     → nobody came within `gateway.auth_timeout`: released
+ *
+ * A reservation with one end connected and waiting is kept beyond its time and ends at once when
+ * that end leaves. The planes report; this table is the only one that moves a port's state.
+ */
+import { randomBytes } from "node:crypto";
+import type { Log } from "../observe/log.ts";
+import { type Plane, type PlaneEvent, type PlaneKind, PortOpenError } from "../data/plane.ts";
+import { DeadlineLine } from "./deadline-line.ts";
+import type { PairRequest } from "./party.ts";
+import type { PortPool } from "./port-pool.ts";
+import type { Registry } from "./registry.ts";
+import { Session, type SessionPort } from "./session.ts";
+
+/** One thing per plane. */
+export type PerPlane<T> = Readonly<Record<PlaneKind, T>>;
+
+type PortEvent<Type extends PlaneEvent["type"]> = Extract<PlaneEvent, { type: Type }>;
+
+/**
+ * Failures to open that say nothing about the port itself: the worker is gone, the release came
+ * first, or the process lacks a resource. Blocking ports for them would block one after the other.
+ */
+const NOT_THE_PORTS_FAULT: ReadonlySet<string> = new Set([
+  "PLANE_FAILED",
+  "RELEASED",
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+]);
+
+/**
+ * The ids of all sessions together may have so many characters; `telemetry` names them every second.
+ * A reservation beyond it finds no port until others have ended.
+ */
+export const SESSION_CHARS_IN_ALL_MAX = 16 * 1024 * 1024;
+
+/** 64 bits, written as 16 hexadecimal characters. */
+const SESSION_ID_BYTES = 8;
+
+export class SessionTable {
+  readonly #planes: PerPlane<Plane>;
+  readonly #pools: PerPlane<PortPool>;
+  readonly #registry: Registry;
+  readonly #log: Log;
+  /** Called when a port and its server's room have come free. */
+  readonly #onRoom: () => void;
+  /** Called when a port could not be bound. */
+  readonly #onBlocked: (kind: PlaneKind, error: PortOpenError) => void;
+  readonly #sessions = new Map<string, Session>();
+  readonly #ports: PerPlane<Map<number, SessionPort>> = { zmq: new Map(), srt: new Map() };
+  /** Granted ports whose ends are not both there yet. */
+  readonly #unpaired: DeadlineLine<SessionPort>;
+  readonly #occupied = new Set<SessionPort>();
+  #occupied_revision = 0;
+  #chars = 0;
+  #onEmpty: (() => void) | null = null;
+
+  constructor(
+    options: {
+      reservation_ms: number;
+      planes: PerPlane<Plane>;
+      pools: PerPlane<PortPool>;
+      registry: Registry;
+      log: Log;
+      onRoom: () => void;
+      onBlocked: (kind: PlaneKind, error: PortOpenError) => void;
+    },
+  ) {
+    this.#planes = options.planes;
+    this.#pools = options.pools;
+    this.#registry = options.registry;
+    this.#log = options.log;
+    this.#onRoom = options.onRoom;
+    this.#onBlocked = options.onBlocked;
+    this.#unpaired = new DeadlineLine({
+      period_ms: options.reservation_ms,
+      onDue: (port) => this.#onReservationDue(port),
+    });
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** The ports with both ends there, oldest first. */
+  get occupied(): ReadonlySet<SessionPort> {
+    return this.#occupied;
+  }
+
+  /** Grows with every change of {@link occupied}, so that what is derived from it can be kept. */
+  get occupiedRevision(): number {
+    return this.#occupied_revision;
+  }
+
+  /**
+   * Takes the lowest idle port of each pool asked for and the server's room with them. Null, with
+   * nothing taken, when a pool has none.
+   */
+  reserve(request: PairRequest, server_id: string, client_id: string): Session | null {
+    if (request.need_zmq && this.#pools.zmq.idle === 0) return null;
+    if (request.need_srt && this.#pools.srt.idle === 0) return null;
+    const session = new Session({
+      id: this.#freshId(),
+      request_id: request.request_id,
+      server_id,
+      client_id,
+    });
+    if (this.#chars + session.chars > SESSION_CHARS_IN_ALL_MAX) return null;
+    this.#add(session);
+    if (request.need_zmq) this.takePort(session, "zmq");
+    if (request.need_srt) this.takePort(session, "srt");
+    return session;
+  }
+
+  /** One more port for a session; null when the pool has none. */
+  takePort(session: Session, kind: PlaneKind): SessionPort | null {
+    const number = this.#pools[kind].reserve();
+    if (number === null) return null;
+    const port = session.addPort(kind, number);
+    // It left the table with its only port when that one turned out to be taken.
+    this.#add(session);
+    this.#ports[kind].set(number, port);
+    this.#registry.usePorts(session.server_id, 1);
+    return port;
+  }
+
+  /**
+   * Asks the plane for the port. Resolves to the plane's error when the port cannot be bound: it is
+   * Blocked then and no longer the session's. Any other failure rejects, with the port given back.
+   */
+  async open(port: SessionPort): Promise<PortOpenError | null> {
+    const plane = this.#planes[port.kind];
+    try {
+      await plane.open({ port: port.port, session_id: port.session.id });
+    } catch (error) {
+      if (!(error instanceof PortOpenError) || NOT_THE_PORTS_FAULT.has(error.code)) {
+        this.#vacate(port, "idle");
+        throw error;
+      }
+      this.#vacate(port, "blocked");
+      this.#onBlocked(port.kind, error);
+      return error;
+    }
+    if (port.phase === "opening") port.phase = "reserved";
+    // The plane did not know the port yet when the release was asked for.
+    if (port.releasing && port.phase !== "closed") plane.release(port.port);
+    return null;
+  }
+
+  /** The grant goes out: from now on the ends have the reservation's time to come. */
+  startReservation(session: Session): void {
+    for (const port of session.ports) {
+      if (port.phase === "reserved") this.#unpaired.add(port);
+    }
+  }
+
+  /** Ends every port of the session; each comes free with its plane's `closed`. */
+  release(session: Session): void {
+    for (const port of [...session.ports]) this.#releasePort(port);
+  }
+
+  /** Ends every reservation that has not become a session with both ends there. */
+  releaseUnpaired(): void {
+    for (const port of this.#allPorts()) if (port.phase !== "occupied") this.#releasePort(port);
+  }
+
+  releaseAll(): void {
+    for (const port of this.#allPorts()) this.#releasePort(port);
+  }
+
+  /** Resolves when no session is left. At most one caller waits at a time. */
+  whenEmpty(): Promise<void> {
+    if (this.#sessions.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onEmpty = resolve);
+  }
+
+  close(): void {
+    this.#unpaired.close();
+  }
+
+  onPlaneEvent(kind: PlaneKind, event: PlaneEvent): void {
+    if (event.type === "failed") {
+      this.#log.error(
+        { status: "plane_failed", kind, error: event.error },
+        "a worker of the plane died and is replaced; its sessions have ended",
+      );
+      return;
+    }
+    if (event.type === "shed") {
+      const { port, limit, count, remote } = event;
+      this.#log.warn(
+        { status: "limit_reached", kind, port, limit, count, remote },
+        "unproven connections to a data port were closed: there are too many",
+      );
+      return;
+    }
+    if (event.type === "rejected") {
+      const { status, port, session_id, remote, detail } = event;
+      this.#log.warn({ status, kind, port, session_id, remote, detail }, "connection turned away");
+      return;
+    }
+    const port = this.#ports[kind].get(event.port);
+    if (port === undefined || port.session.id !== event.session_id) {
+      this.#log.error(
+        { kind, port: event.port, session_id: event.session_id, event: event.type },
+        "the plane reported on a port that has no such session",
+      );
+      return;
+    }
+    if (event.type === "waiting") this.#onWaiting(port, event);
+    else if (event.type === "waiting_gone") this.#onWaitingGone(port, event);
+    else if (event.type === "paired") this.#onPaired(port, event);
+    else this.#onClosed(port, event);
+  }
+
+  #onWaiting(port: SessionPort, event: PortEvent<"waiting">): void {
+    port.waiting = event.role;
+    this.#log.info(
+      {
+        ...where(port),
+        // The word names the end that is there and pending.
+        status: event.role === "server" ? "server_pending" : "client_pending",
+        role: event.role,
+        id: event.id,
+        remote: event.remote,
+      },
+      "one end is connected and waits for the other",
+    );
+  }
+
+  #onWaitingGone(port: SessionPort, event: PortEvent<"waiting_gone">): void {
+    if (port.waiting === event.role) port.waiting = null;
+    this.#log.info(
+      { ...where(port), status: "disconnected", role: event.role, remote: event.remote },
+      "the waiting end left",
+    );
+    if (port.overdue && port.waiting === null) this.#expire(port);
+  }
+
+  #onPaired(port: SessionPort, event: PortEvent<"paired">): void {
+    this.#unpaired.delete(port);
+    port.waiting = null;
+    port.overdue = false;
+    port.phase = "occupied";
+    port.paired_at = performance.now();
+    this.#pools[port.kind].occupy(port.port);
+    this.#occupied.add(port);
+    this.#occupied_revision++;
+    this.#log.info(
+      { ...where(port), status: "paired", role: event.role, id: event.id, remote: event.remote },
+      "both ends are there",
+    );
+  }
+
+  #onClosed(port: SessionPort, event: PortEvent<"closed">): void {
+    const was_occupied = port.phase === "occupied";
+    const { reason, by, bytes_up, bytes_down } = event;
+    // A reservation taken back was logged with its reason when that was decided.
+    if (was_occupied || reason !== "released") {
+      this.#log.info(
+        {
+          ...where(port),
+          status: reason === "idle" ? "heartbeat_timeout" : "session_stop",
+          reason,
+          by,
+          bytes_up,
+          bytes_down,
+        },
+        "the session on the port is over",
+      );
+    }
+    this.#vacate(port, "idle");
+    this.#onRoom();
+  }
+
+  #onReservationDue(port: SessionPort): void {
+    if (port.waiting !== null) port.overdue = true;
+    else this.#expire(port);
+  }
+
+  #expire(port: SessionPort): void {
+    if (port.releasing) return;
+    this.#log.info(
+      { ...where(port), status: "reservation_expired" },
+      "the ends did not come in time; the reservation is taken back",
+    );
+    this.#releasePort(port);
+  }
+
+  #releasePort(port: SessionPort): void {
+    if (port.releasing || port.phase === "closed") return;
+    port.releasing = true;
+    this.#unpaired.delete(port);
+    if (port.phase !== "opening") this.#planes[port.kind].release(port.port);
+  }
+
+  #vacate(port: SessionPort, to: "idle" | "blocked"): void {
+    if (port.phase === "closed") return;
+    port.phase = "closed";
+    const { session, kind, port: number } = port;
+    this.#unpaired.delete(port);
+    if (this.#occupied.delete(port)) this.#occupied_revision++;
+    this.#ports[kind].delete(number);
+    this.#registry.usePorts(session.server_id, -1);
+    if (to === "idle") this.#pools[kind].free(number);
+    else this.#pools[kind].block(number);
+    session.dropPort(port);
+    if (session.ports.length > 0) return;
+    this.#sessions.delete(session.id);
+    this.#chars -= session.chars;
+    if (this.#sessions.size === 0 && this.#onEmpty !== null) {
+      this.#onEmpty();
+      this.#onEmpty = null;
+    }
+  }
+
+  #add(session: Session): void {
+    if (this.#sessions.has(session.id)) return;
+    this.#sessions.set(session.id, session);
+    this.#chars += session.chars;
+  }
+
+  #allPorts(): SessionPort[] {
+    return [...this.#ports.zmq.values(), ...this.#ports.srt.values()];
+  }
+
+  #freshId(): string {
+    for (;;) {
+      const id = randomBytes(SESSION_ID_BYTES).toString("hex");
+      if (!this.#sessions.has(id)) return id;
+    }
+  }
+}
+
+function where({ session, kind, port }: SessionPort) {
+  const { id: session_id, server_id, client_id } = session;
+  return { session_id, kind, port, server_id, client_id };
+}

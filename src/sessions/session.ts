@@ -1,0 +1,86 @@
+/** A session: two parties, and one or two ports between them that live and end on their own. */
+import type { PlaneKind, Role } from "../data/plane.ts";
+import type { Grant } from "./party.ts";
+
+/**
+ * Where one port of a session stands.
+ * - `opening`: taken from the pool, the plane is asked to bind it.
+ * - `reserved`: open, both ends may come.
+ * - `occupied`: both ends are there.
+ * - `closed`: given back to the pool.
+ */
+export type PortPhase = "opening" | "reserved" | "occupied" | "closed";
+
+/** One port of a session for as long as it is its own. */
+export interface SessionPort {
+  readonly session: Session;
+  readonly kind: PlaneKind;
+  readonly port: number;
+  phase: PortPhase;
+  /** The end that is connected and waits for the other. */
+  waiting: Role | null;
+  /** The reservation's time is over and only the waiting end keeps it. */
+  overdue: boolean;
+  /** The plane has been asked to end it; its `closed` is on the way. */
+  releasing: boolean;
+  /** When both ends were there, in `performance.now()` milliseconds. */
+  paired_at: number;
+}
+
+export class Session {
+  readonly id: string;
+  readonly request_id: string;
+  readonly server_id: string;
+  readonly client_id: string;
+  /** The ports that are not closed. */
+  readonly ports: SessionPort[] = [];
+
+  constructor(
+    options: { id: string; request_id: string; server_id: string; client_id: string },
+  ) {
+    this.id = options.id;
+    this.request_id = options.request_id;
+    this.server_id = options.server_id;
+    this.client_id = options.client_id;
+  }
+
+  /** The length of its ids, which is what a session may cost beyond the ordinary. */
+  get chars(): number {
+    return this.request_id.length + this.server_id.length + this.client_id.length;
+  }
+
+  addPort(kind: PlaneKind, port: number): SessionPort {
+    const added: SessionPort = {
+      session: this,
+      kind,
+      port,
+      phase: "opening",
+      waiting: null,
+      overdue: false,
+      releasing: false,
+      paired_at: 0,
+    };
+    this.ports.push(added);
+    return added;
+  }
+
+  dropPort(port: SessionPort): void {
+    const index = this.ports.indexOf(port);
+    if (index >= 0) this.ports.splice(index, 1);
+  }
+
+  /** What both parties are told. */
+  grant(): Grant {
+    const grant: Grant = {
+      request_id: this.request_id,
+      session_id: this.id,
+      server_id: this.server_id,
+      client_id: this.client_id,
+    };
+    const zmq = this.ports.find((port) => port.kind === "zmq");
+    const srt = this.ports.find((port) => port.kind === "srt");
+    if (zmq !== undefined) grant.zmq_port = zmq.port;
+    if (srt !== undefined) grant.srt_port = srt.port;
+    return grant;
+  }
+}

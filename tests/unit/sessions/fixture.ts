@@ -1,0 +1,141 @@
+/** The sessions' parts put together over two fake planes, without a control port. */
+import type { PlaneKind, Role } from "../../../src/data/plane.ts";
+import { BlockedPorts } from "../../../src/sessions/blocked-ports.ts";
+import { Broker } from "../../../src/sessions/broker.ts";
+import type { Grant, PairRequest, Party, Refusal } from "../../../src/sessions/party.ts";
+import { PortPool } from "../../../src/sessions/port-pool.ts";
+import { Registry } from "../../../src/sessions/registry.ts";
+import { SessionTable } from "../../../src/sessions/session-table.ts";
+import { EventList } from "./events.ts";
+import { FakePlane } from "./fake-plane.ts";
+import { RecordingLog } from "./recording-log.ts";
+
+export class FakeParty implements Party {
+  readonly role: Role;
+  readonly id: string;
+  readonly max_conn: number;
+  readonly grants = new EventList<Grant>();
+  readonly refusals = new EventList<Refusal>();
+  constructor(options: { role: Role; id: string; max_conn?: number }) {
+    this.role = options.role;
+    this.id = options.id;
+    this.max_conn = options.max_conn ?? 1;
+  }
+  granted(grant: Grant): void {
+    this.grants.push(grant);
+  }
+  refused(refusal: Refusal): void {
+    this.refusals.push(refusal);
+  }
+  grant(request_id: string): Promise<Grant> {
+    return this.grants.find((grant) => grant.request_id === request_id);
+  }
+  refusal(request_id: string): Promise<Refusal> {
+    return this.refusals.find((refusal) => refusal.request_id === request_id);
+  }
+}
+
+export interface FixtureOptions {
+  zmq_ports?: number;
+  srt_ports?: number;
+  reservation_ms?: number;
+  pair_timeout_ms?: number;
+  waiting_requests_max?: number;
+  waiting_requests_per_client_max?: number;
+  retry_ms?: number;
+}
+
+export const ZMQ_FIRST = 2300;
+export const SRT_FIRST = 2350;
+
+export class Fixture {
+  readonly log = new RecordingLog();
+  readonly planes: Record<PlaneKind, FakePlane>;
+  readonly pools: Record<PlaneKind, PortPool>;
+  readonly registry = new Registry();
+  readonly blocked: BlockedPorts;
+  readonly sessions: SessionTable;
+  readonly broker: Broker;
+
+  constructor(options: FixtureOptions = {}) {
+    const plane = (kind: PlaneKind) =>
+      new FakePlane({
+        kind,
+        listener: (event) => {
+          if (!this.blocked.onPlaneEvent(kind, event)) this.sessions.onPlaneEvent(kind, event);
+        },
+      });
+    const { log, registry } = this;
+    const planes = this.planes = { zmq: plane("zmq"), srt: plane("srt") };
+    const pools = this.pools = {
+      zmq: pool("zmq", ZMQ_FIRST, options.zmq_ports ?? 4),
+      srt: pool("srt", SRT_FIRST, options.srt_ports ?? 4),
+    };
+    const onRoom = () => this.broker.wake();
+    this.blocked = new BlockedPorts({ planes, pools, log, onRoom, retry_ms: options.retry_ms });
+    this.sessions = new SessionTable({
+      reservation_ms: options.reservation_ms ?? 30_000,
+      planes,
+      pools,
+      registry,
+      log,
+      onRoom,
+      onBlocked: (kind, error) => this.blocked.onBlocked(kind, error),
+    });
+    this.broker = new Broker({
+      registry,
+      pools,
+      sessions: this.sessions,
+      log,
+      limits: {
+        pair_timeout_ms: options.pair_timeout_ms ?? 250_000,
+        waiting_requests_max: options.waiting_requests_max ?? 1000,
+        waiting_requests_per_client_max: options.waiting_requests_per_client_max ?? 1000,
+      },
+    });
+  }
+
+  server(id: string, max_conn = 1): FakeParty {
+    return this.online(new FakeParty({ role: "server", id, max_conn }));
+  }
+
+  client(id: string): FakeParty {
+    return this.online(new FakeParty({ role: "client", id }));
+  }
+
+  online(party: FakeParty): FakeParty {
+    this.registry.add(party);
+    this.broker.onOnline(party);
+    return party;
+  }
+
+  offline(party: FakeParty): void {
+    this.registry.delete(party);
+    this.broker.onOffline(party);
+  }
+
+  ask(client: FakeParty, request_id: string, wants: Partial<PairRequest> = { need_zmq: true }) {
+    this.broker.request(client, {
+      request_id,
+      server_id: "",
+      need_zmq: false,
+      need_srt: false,
+      ...wants,
+    });
+  }
+
+  close(): void {
+    this.broker.stop();
+    this.sessions.close();
+    this.blocked.close();
+  }
+}
+
+function pool(kind: PlaneKind, first: number, count: number): PortPool {
+  return new PortPool({ kind, first, last: first + count - 1 });
+}
+
+/** Lets everything that is already under way without I/O come to its end. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
