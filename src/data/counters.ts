@@ -7,22 +7,47 @@
 import type { PortCounters } from "./plane.ts";
 
 /** Columns of a row. */
-export const BYTES_UP = 0;
-export const BYTES_DOWN = 1;
-export const RTT_MS = 2;
-export const PACKETS_UP = 3;
-export const PACKETS_DOWN = 4;
-export const PACKETS_LOST = 5;
-export const PACKETS_RETRANSMITTED = 6;
+const BYTES_UP = 0;
+const BYTES_DOWN = 1;
+const RTT_MS = 2;
+const PACKETS_UP = 3;
+const PACKETS_DOWN = 4;
+const PACKETS_LOST = 5;
+const PACKETS_RETRANSMITTED = 6;
 /** Eight columns of eight bytes: a row is one cache line and no two ports share one. */
-export const COLUMNS = 8;
+const COLUMNS = 8;
 
 export function newCounters(rows: number): Float64Array {
   return new Float64Array(new SharedArrayBuffer(rows * COLUMNS * 8));
 }
 
-export function clearRow(table: Float64Array, row: number): void {
-  table.fill(0, row * COLUMNS, (row + 1) * COLUMNS);
+/** A row as its one writer has it. */
+export class CounterRow {
+  readonly #table: Float64Array;
+  readonly #at: number;
+
+  constructor(table: Float64Array, row: number) {
+    this.#table = table;
+    this.#at = row * COLUMNS;
+  }
+
+  /** For the next session on the port. */
+  clear(): void {
+    this.#table.fill(0, this.#at, this.#at + COLUMNS);
+  }
+
+  setBytes(up: number, down: number): void {
+    this.#table[this.#at + BYTES_UP] = up;
+    this.#table[this.#at + BYTES_DOWN] = down;
+  }
+
+  setQuality(line: Omit<PortCounters, "bytes_up" | "bytes_down">): void {
+    this.#table[this.#at + RTT_MS] = line.rtt_ms;
+    this.#table[this.#at + PACKETS_UP] = line.packets_up;
+    this.#table[this.#at + PACKETS_DOWN] = line.packets_down;
+    this.#table[this.#at + PACKETS_LOST] = line.packets_lost;
+    this.#table[this.#at + PACKETS_RETRANSMITTED] = line.packets_retransmitted;
+  }
 }
 
 export function readRow(table: Float64Array, row: number): PortCounters {

@@ -18,6 +18,13 @@ export function workerStart<Settings>(): WorkerStart<Settings> {
   return workerData as WorkerStart<Settings>;
 }
 
+/** What a worker can be told to do. */
+export interface WorkerOrders {
+  open(port: number, session_id: string, row: number): void;
+  release(port: number): void;
+  stop(): void;
+}
+
 export class WorkerChannel {
   /** Readable when a command waits. */
   readonly eventfd: number;
@@ -40,14 +47,14 @@ export class WorkerChannel {
     this.report({ type: "event", event });
   }
 
-  /** Hands over every command that has arrived. */
-  receive(handle: (command: WorkerCommand) => void): void {
+  /** Carries out every command that has arrived. */
+  receive(orders: WorkerOrders): void {
     // Emptied before the commands are taken: one that comes later wakes the worker again.
     this.#libc.read(this.eventfd, this.#count, this.#count.length);
     for (;;) {
       const received = receiveMessageOnPort(this.#port) as { message: WorkerCommand } | undefined;
       if (!received) return;
-      handle(received.message);
+      carryOut(received.message, orders);
     }
   }
 
@@ -56,6 +63,19 @@ export class WorkerChannel {
     this.report({ type: "down", error });
     this.#libc.close(this.eventfd);
     this.#port.close();
+  }
+}
+
+function carryOut(command: WorkerCommand, orders: WorkerOrders): void {
+  switch (command.type) {
+    case "open":
+      return orders.open(command.port, command.session_id, command.row);
+    case "release":
+      return orders.release(command.port);
+    case "stop":
+      return orders.stop();
+    default:
+      throw new Error(`Unknown command ${JSON.stringify(command satisfies never)}`);
   }
 }
 

@@ -348,7 +348,11 @@ describe("relay over SRT", () => {
 
 describe("an SRT port", () => {
   test("serves 50 sessions in a row, at once each time, and leaves nothing behind", async () => {
-    const gateway = await GatewayProcess.start({ srt_ports: 1 });
+    // Every message takes the latency of each leg; a small one keeps fifty sessions short.
+    const gateway = await GatewayProcess.start({
+      srt_ports: 1,
+      settings: { gosrt: { latency: 20 } },
+    });
     const thread = await SrtThread.start();
     try {
       const meeting = await Meeting.of(gateway, { name: "row", max_conn: 1 });

@@ -1,22 +1,18 @@
 /** An accepted SRT socket and what it is watched for. */
 import { type Libsrt, SRT_EPOLL_IN } from "../../../ffi/libsrt/mod.ts";
 import type { Role } from "../plane.ts";
-import { Deadline } from "../timer-wheel.ts";
 import type { Accepted } from "./listeners.ts";
 import type { SrtPoller, SrtWatched } from "./poller.ts";
 
-/** Who a connection belongs to. */
+/** Who a connection belongs to; told when libsrt has something new. */
 export interface SrtConnectionOwner {
   connectionReady(connection: SrtConnection, events: number): void;
-  /** No hello has come in time. */
-  helloOverdue(connection: SrtConnection): void;
 }
 
 export class SrtConnection implements SrtWatched {
   readonly socket: number;
   readonly address: string;
   readonly remote: string;
-  readonly helloDeadline = new Deadline(() => this.#owner.helloOverdue(this));
   /** Set by the hello. */
   role: Role | null = null;
   id = "";

@@ -1,6 +1,7 @@
 /** What the parts of the SRT worker share. */
 import type { Libsrt } from "../../../ffi/libsrt/mod.ts";
 import type { Admission } from "../admission.ts";
+import type { LineSampler } from "../line-sampler.ts";
 import type { PlaneEvent } from "../plane.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { SrtWorkerSettings } from "../worker-protocol.ts";
@@ -13,15 +14,12 @@ export interface SrtContext {
   readonly poller: SrtPoller;
   readonly wheel: TimerWheel;
   readonly admission: Admission;
-  /** Byte counts and line quality, a row per port. */
-  readonly counters: Float64Array;
+  readonly sampler: LineSampler;
   /** One message on its way through; nobody keeps anything here. */
   readonly message: Uint8Array;
   /** The clock as of this turn of the loop, ms. */
   now_ms: number;
   event(event: PlaneEvent): void;
-  /** The port has moved bytes since its line was last sampled. */
-  moved(port: SrtPort): void;
   /** The port is over; its listener may be used again. */
   remove(port: SrtPort): void;
 }

@@ -6,19 +6,18 @@ import { performance } from "node:perf_hooks";
 import { type Libc, POLLIN } from "../../../ffi/libc/mod.ts";
 import { type Libsrt, SrtError } from "../../../ffi/libsrt/mod.ts";
 import { Admission } from "../admission.ts";
-import { clearRow } from "../counters.ts";
+import { CounterRow } from "../counters.ts";
+import { LineSampler } from "../line-sampler.ts";
 import { ShedReports } from "../shed-reports.ts";
-import { Deadline, TimerWheel } from "../timer-wheel.ts";
-import type { WorkerChannel, WorkerLoop } from "../worker-channel.ts";
-import type { SrtWorkerSettings, WorkerCommand } from "../worker-protocol.ts";
+import { TimerWheel } from "../timer-wheel.ts";
+import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
+import type { SrtWorkerSettings } from "../worker-protocol.ts";
 import type { SrtContext } from "./context.ts";
 import type { Farewell } from "./farewell.ts";
 import { MESSAGE_BYTES, SrtListeners } from "./listeners.ts";
 import { SrtPoller } from "./poller.ts";
 import { SrtPort } from "./port.ts";
 
-/** How often the lines of busy sessions are sampled; telemetry is sent as often. */
-const SAMPLE_MS = 1000;
 /**
  * The longest wait in libsrt, which cannot be woken by a descriptor and looks up every 10 ms anyway:
  * so long may a command have to wait while there are sockets. Without any, the loop waits on the
@@ -29,8 +28,9 @@ const POLL_MS = 10;
 /** How long a stop waits for messages that are on their way; a usual latency fits in many times. */
 const FAREWELLS_MAX_MS = 1000;
 
-export class SrtLoop implements WorkerLoop {
+export class SrtLoop implements WorkerLoop, WorkerOrders {
   readonly #libc: Libc;
+  readonly #counters: Float64Array;
   readonly #channel: WorkerChannel;
   readonly #poller: SrtPoller;
   readonly #wheel = new TimerWheel({ now_ms: performance.now() });
@@ -39,9 +39,7 @@ export class SrtLoop implements WorkerLoop {
   readonly #farewells = new Set<Farewell>();
   readonly #context: SrtContext;
   readonly #shed: ShedReports;
-  readonly #sample = new Deadline(() => this.#sampleLines());
   readonly #commandPoll = new Int32Array(2);
-  #busy: SrtPort[] = [];
   #stopping = false;
 
   constructor(options: {
@@ -53,6 +51,7 @@ export class SrtLoop implements WorkerLoop {
   }) {
     const { libc, libsrt, channel, settings, counters } = options;
     this.#libc = libc;
+    this.#counters = counters;
     this.#channel = channel;
     // struct pollfd is { i32 fd; i16 events; i16 revents }.
     this.#commandPoll.set([channel.eventfd, POLLIN]);
@@ -77,9 +76,9 @@ export class SrtLoop implements WorkerLoop {
     this.#context = {
       libsrt,
       settings,
-      counters,
       poller: this.#poller,
       wheel,
+      sampler: new LineSampler({ wheel }),
       admission: new Admission(settings),
       message: new Uint8Array(MESSAGE_BYTES),
       now_ms: performance.now(),
@@ -87,7 +86,6 @@ export class SrtLoop implements WorkerLoop {
         if (event.type === "shed") this.#shed.add(event, this.#context.now_ms);
         else channel.event(event);
       },
-      moved: (port) => this.#moved(port),
       remove: (port) => {
         this.#ports.delete(port.port);
         this.#listeners.rest(port, this.#context.now_ms);
@@ -109,7 +107,7 @@ export class SrtLoop implements WorkerLoop {
     // The wait may have been long, and what is told now sets deadlines by this clock.
     this.#context.now_ms = performance.now();
     this.#poller.tell(ready);
-    this.#channel.receive((command) => this.#carryOut(command));
+    this.#channel.receive(this);
     this.#wheel.advance(this.#context.now_ms);
   }
 
@@ -127,27 +125,14 @@ export class SrtLoop implements WorkerLoop {
     return this.#poller.wait(delay_ms < 0 ? POLL_MS : Math.min(delay_ms, POLL_MS));
   }
 
-  #carryOut(command: WorkerCommand): void {
-    switch (command.type) {
-      case "open":
-        return this.#open(command);
-      case "release":
-        return this.#ports.get(command.port)?.close("released");
-      case "stop":
-        this.#stopping = true;
-        return;
-      default:
-        throw new Error(`Unknown command ${JSON.stringify(command satisfies never)}`);
-    }
-  }
-
-  #open({ port, session_id, row }: { port: number; session_id: string; row: number }): void {
+  open(port: number, session_id: string, row: number): void {
     const context = this.#context;
     const farewells = this.#farewells;
-    const opened = new SrtPort({ context, port, session_id, row, farewells });
+    const counters = new CounterRow(this.#counters, row);
+    const opened = new SrtPort({ context, port, session_id, counters, farewells });
     // Registered first: a release may come while an earlier listener is still leaving.
     this.#ports.set(port, opened);
-    clearRow(context.counters, row);
+    counters.clear();
     this.#listeners.open(port, context.now_ms, opened, (failure) => {
       // Released before it could listen.
       if (this.#ports.get(port) !== opened) return this.#listeners.rest(opened, context.now_ms);
@@ -159,17 +144,12 @@ export class SrtLoop implements WorkerLoop {
     });
   }
 
-  #moved(port: SrtPort): void {
-    this.#busy.push(port);
-    if (!this.#sample.set) this.#wheel.schedule(this.#sample, this.#context.now_ms + SAMPLE_MS);
+  release(port: number): void {
+    this.#ports.get(port)?.close("released");
   }
 
-  #sampleLines(): void {
-    const busy = this.#busy;
-    this.#busy = [];
-    for (const port of busy) {
-      if (this.#ports.get(port.port) === port) port.session!.sample();
-    }
+  stop(): void {
+    this.#stopping = true;
   }
 
   #closeAll(reason: "released" | "plane_failed"): void {

@@ -4,9 +4,12 @@
  * several; what is behind its newline in the same message is the peer's first message.
  */
 import { SRT_EASYNCRCV, SRT_EPOLL_ERR, SRT_EPOLL_IN } from "../../../ffi/libsrt/mod.ts";
+import type { CounterRow } from "../counters.ts";
 import { type Hello, parseHello, startsLikeHello } from "../hello.ts";
 import type { CloseReason, RejectStatus, Role } from "../plane.ts";
+import { PortEvents } from "../port-events.ts";
 import { Seats } from "../seats.ts";
+import { UnprovenConnections } from "../unproven.ts";
 import { SrtConnection, type SrtConnectionOwner } from "./connection.ts";
 import type { SrtContext } from "./context.ts";
 import { Farewell } from "./farewell.ts";
@@ -19,10 +22,11 @@ export class SrtPort implements SrtConnectionOwner {
   readonly port: number;
   readonly session_id: string;
   readonly #context: SrtContext;
-  readonly #row: number;
+  readonly #counters: CounterRow;
+  readonly #events: PortEvents;
   readonly #farewells: Set<Farewell>;
   readonly #seats: Seats<SrtConnection>;
-  readonly #unproven = new Set<SrtConnection>();
+  readonly #unproven: UnprovenConnections<SrtConnection>;
   #session: SrtSession | null = null;
   #closed = false;
 
@@ -30,16 +34,27 @@ export class SrtPort implements SrtConnectionOwner {
     context: SrtContext;
     port: number;
     session_id: string;
-    row: number;
+    counters: CounterRow;
     /** Where a connection's last moments are kept; they outlive the port's session. */
     farewells: Set<Farewell>;
   }) {
-    this.port = options.port;
-    this.session_id = options.session_id;
-    this.#context = options.context;
-    this.#row = options.row;
+    const { context, port, session_id } = options;
+    const { wheel, admission, settings } = context;
+    const { hello_timeout_ms } = settings;
+    this.#context = context;
+    this.port = port;
+    this.session_id = session_id;
+    this.#counters = options.counters;
     this.#farewells = options.farewells;
-    this.#seats = new Seats({ session_id: options.session_id });
+    this.#events = new PortEvents({ port, session_id, tell: (event) => context.event(event) });
+    this.#seats = new Seats({ session_id });
+    this.#unproven = new UnprovenConnections({
+      admission,
+      wheel,
+      hello_timeout_ms,
+      onOverdue: (connection) =>
+        this.#reject(connection, "hello_error", `no complete hello within ${hello_timeout_ms} ms`),
+    });
   }
 
   get session(): SrtSession | null {
@@ -48,20 +63,15 @@ export class SrtPort implements SrtConnectionOwner {
 
   /** Takes a connection that the listener has accepted. */
   accept(accepted: Accepted): void {
-    const { libsrt, poller, admission, wheel, settings } = this.#context;
-    const { socket, address, remote } = accepted;
-    const limit = admission.enter(address);
+    const { libsrt, poller } = this.#context;
+    const limit = this.#unproven.admit(accepted.address);
     if (limit) {
-      libsrt.srt_close(socket);
-      this.#context.event({ type: "shed", port: this.port, limit, count: 1, remote });
+      libsrt.srt_close(accepted.socket);
+      this.#events.shed(accepted.remote, limit);
       return;
     }
     const connection = new SrtConnection({ ...accepted, libsrt, poller, owner: this });
-    this.#unproven.add(connection);
-    wheel.schedule(
-      connection.helloDeadline,
-      this.#context.now_ms + settings.hello_timeout_ms,
-    );
+    this.#unproven.add(connection, this.#context.now_ms);
     connection.watch();
   }
 
@@ -70,11 +80,6 @@ export class SrtPort implements SrtConnectionOwner {
     if (!connection.role) this.#readHello(connection);
     else if (this.#session) this.#session.connectionReady(connection, events);
     else if (events & SRT_EPOLL_ERR) this.#waitingGone(connection);
-  }
-
-  helloOverdue(connection: SrtConnection): void {
-    const { hello_timeout_ms } = this.#context.settings;
-    this.#reject(connection, "hello_error", `no complete hello within ${hello_timeout_ms} ms`);
   }
 
   /** One end has left: the other gets what is on its way to it, then the session is over. */
@@ -105,17 +110,9 @@ export class SrtPort implements SrtConnectionOwner {
   #close(reason: CloseReason, by: Role | null): void {
     this.#closed = true;
     this.#session?.end();
-    for (const connection of [...this.#unproven]) this.#drop(connection);
+    for (const connection of this.#unproven) this.#drop(connection);
     this.#context.remove(this);
-    this.#context.event({
-      type: "closed",
-      port: this.port,
-      session_id: this.session_id,
-      reason,
-      by,
-      bytes_up: this.#session?.bytes_up ?? 0,
-      bytes_down: this.#session?.bytes_down ?? 0,
-    });
+    this.#events.closed(reason, by, this.#session);
   }
 
   #readHello(connection: SrtConnection): void {
@@ -156,57 +153,42 @@ export class SrtPort implements SrtConnectionOwner {
     if (decision.type === "reject") {
       return this.#reject(connection, decision.status, decision.detail);
     }
-    this.#prove(connection);
+    this.#unproven.delete(connection);
     connection.role = hello.role;
     connection.id = hello.id;
-    const about = {
-      port: this.port,
-      session_id: this.session_id,
-      role: hello.role,
-      id: hello.id,
-      remote: connection.remote,
-    };
     if (decision.type === "wait") {
       // What it sends meanwhile waits in libsrt, bounded by the receive buffer.
       connection.want(SRT_EPOLL_IN, false);
-      this.#context.event({ type: "waiting", ...about });
+      this.#events.waiting(connection);
       return;
     }
-    this.#context.event({ type: "paired", ...about });
+    this.#events.paired(connection);
     const [client, server] = hello.role === "client"
       ? [connection, decision.with]
       : [decision.with, connection];
-    const context = this.#context;
-    this.#session = new SrtSession({ context, port: this, row: this.#row, client, server });
+    this.#session = new SrtSession({
+      context: this.#context,
+      port: this,
+      counters: this.#counters,
+      client,
+      server,
+    });
     this.#session.start();
   }
 
   #waitingGone(connection: SrtConnection): void {
-    const role = connection.role!;
-    this.#seats.leave(role);
+    this.#seats.leave(connection.role!);
     connection.close();
-    const { remote } = connection;
-    const { port, session_id } = this;
-    this.#context.event({ type: "waiting_gone", port, session_id, role, remote });
+    this.#events.waitingGone(connection);
   }
 
   #reject(connection: SrtConnection, status: RejectStatus, detail: string): void {
-    const { remote } = connection;
     this.#drop(connection);
-    const { port, session_id } = this;
-    this.#context.event({ type: "rejected", port, session_id, status, detail, remote });
-  }
-
-  /** The connection no longer counts as unproven. */
-  #prove(connection: SrtConnection): void {
-    const { wheel, admission } = this.#context;
-    wheel.cancel(connection.helloDeadline);
-    admission.leave(connection.address);
-    this.#unproven.delete(connection);
+    this.#events.rejected(connection.remote, status, detail);
   }
 
   #drop(connection: SrtConnection): void {
-    this.#prove(connection);
+    this.#unproven.delete(connection);
     connection.close();
   }
 }

@@ -7,16 +7,8 @@ import {
   SRT_EPOLL_OUT,
   STATS_BYTES,
 } from "../../../ffi/libsrt/mod.ts";
-import {
-  BYTES_DOWN,
-  BYTES_UP,
-  COLUMNS,
-  PACKETS_DOWN,
-  PACKETS_LOST,
-  PACKETS_RETRANSMITTED,
-  PACKETS_UP,
-  RTT_MS,
-} from "../counters.ts";
+import type { CounterRow } from "../counters.ts";
+import { Silence } from "../silence.ts";
 import { Deadline } from "../timer-wheel.ts";
 import type { SrtConnection } from "./connection.ts";
 import type { SrtContext } from "./context.ts";
@@ -38,35 +30,37 @@ export class SrtSession {
   readonly server: SrtConnection;
   readonly #context: SrtContext;
   readonly #port: SrtPort;
-  readonly #at: number;
+  readonly #counters: CounterRow;
   readonly #up: SrtFlow;
   readonly #down: SrtFlow;
-  readonly #idle = new Deadline((now_ms) => this.#checkIdle(now_ms));
+  readonly #silence: Silence;
   readonly #tail = new Deadline(() => this.#moveTail());
-  #lastBytes_ms = 0;
   /** The end that is gone, while its last messages are still moved. */
   #left: SrtConnection | null = null;
   #tailUntil_ms = 0;
   #over = false;
-  /** Has moved bytes since its line was last sampled. */
-  busy = false;
 
   constructor(options: {
     context: SrtContext;
     port: SrtPort;
-    row: number;
+    counters: CounterRow;
     client: SrtConnection;
     server: SrtConnection;
   }) {
     const { context, client, server } = options;
-    const { libsrt, message } = context;
+    const { libsrt, message, wheel, settings } = context;
     this.#context = context;
     this.#port = options.port;
-    this.#at = options.row * COLUMNS;
+    this.#counters = options.counters;
     this.client = client;
     this.server = server;
     this.#up = new SrtFlow({ libsrt, message, source: client, sink: server });
     this.#down = new SrtFlow({ libsrt, message, source: server, sink: client });
+    this.#silence = new Silence({
+      wheel,
+      timeout_ms: settings.session_idle_timeout_ms,
+      onSilent: () => this.#port.close("idle"),
+    });
   }
 
   get bytes_up(): number {
@@ -78,8 +72,7 @@ export class SrtSession {
   }
 
   start(): void {
-    this.#lastBytes_ms = this.#context.now_ms;
-    this.#awaitSilence();
+    this.#silence.start(this.#context.now_ms);
     // What waited in libsrt is told again now; what came behind a hello is ours to move.
     for (const connection of [this.client, this.server]) connection.want(SRT_EPOLL_IN, true);
     for (const flow of [this.#up, this.#down]) this.#pump(flow);
@@ -98,25 +91,28 @@ export class SrtSession {
 
   /** Refreshes what the control side can read about both lines. */
   sample(): void {
-    this.busy = false;
-    const { libsrt, counters } = this.#context;
+    const { libsrt } = this.#context;
     const read = (into: typeof clientStats, socket: number) =>
       libsrt.srt_bistats(socket, statsBytes, 0, 1) === 0 && decodeStats(statsView, into);
     const client = read(clientStats, this.client.socket);
     const server = read(serverStats, this.server.socket);
     if (!client || !server) return;
-    counters[this.#at + RTT_MS] = Math.max(client.msRTT, server.msRTT);
-    counters[this.#at + PACKETS_UP] = client.pktRecvTotal + server.pktSentTotal;
-    counters[this.#at + PACKETS_DOWN] = server.pktRecvTotal + client.pktSentTotal;
-    counters[this.#at + PACKETS_LOST] = lost(client) + lost(server);
-    counters[this.#at + PACKETS_RETRANSMITTED] = client.pktRetransTotal + server.pktRetransTotal;
+    this.#counters.setQuality({
+      rtt_ms: Math.max(client.msRTT, server.msRTT),
+      packets_up: client.pktRecvTotal + server.pktSentTotal,
+      packets_down: server.pktRecvTotal + client.pktSentTotal,
+      packets_lost: lost(client) + lost(server),
+      packets_retransmitted: client.pktRetransTotal + server.pktRetransTotal,
+    });
   }
 
   /** Lets go of everything but the connections. */
   end(): void {
     this.#over = true;
-    this.#context.wheel.cancel(this.#idle);
-    this.#context.wheel.cancel(this.#tail);
+    const { wheel, sampler } = this.#context;
+    this.#silence.stop();
+    sampler.forget(this);
+    wheel.cancel(this.#tail);
   }
 
   #pump(flow: SrtFlow): void {
@@ -161,31 +157,11 @@ export class SrtSession {
   }
 
   #note(before: number): void {
-    const after = this.#up.bytes + this.#down.bytes;
-    if (after === before) return;
-    const { counters } = this.#context;
-    counters[this.#at + BYTES_UP] = this.#up.bytes;
-    counters[this.#at + BYTES_DOWN] = this.#down.bytes;
-    this.#lastBytes_ms = this.#context.now_ms;
-    if (!this.busy && !this.#over) {
-      this.busy = true;
-      this.#context.moved(this.#port);
-    }
-  }
-
-  #awaitSilence(): void {
-    const { wheel, settings } = this.#context;
-    const { session_idle_timeout_ms } = settings;
-    if (session_idle_timeout_ms > 0) {
-      wheel.schedule(this.#idle, this.#lastBytes_ms + session_idle_timeout_ms);
-    }
-  }
-
-  /** The deadline is moved only when it passes, not with every message. */
-  #checkIdle(now_ms: number): void {
-    const { session_idle_timeout_ms } = this.#context.settings;
-    if (now_ms - this.#lastBytes_ms >= session_idle_timeout_ms) this.#port.close("idle");
-    else this.#awaitSilence();
+    if (this.#up.bytes + this.#down.bytes === before) return;
+    const { sampler, now_ms } = this.#context;
+    this.#counters.setBytes(this.#up.bytes, this.#down.bytes);
+    this.#silence.heard(now_ms);
+    if (!this.#over) sampler.moved(this, now_ms);
   }
 }
 

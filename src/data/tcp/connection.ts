@@ -11,18 +11,14 @@ import {
   SOL_SOCKET,
 } from "../../../ffi/libc/mod.ts";
 import type { Role } from "../plane.ts";
-import { Deadline } from "../timer-wheel.ts";
 import type { Poller, Watched } from "./poller.ts";
 
 /** Everything, edge-triggered and registered once: no epoll_ctl while bytes flow. */
 const WATCHED_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
-/** Who a connection belongs to. */
+/** Who a connection belongs to; told when epoll has something new. */
 export interface ConnectionOwner {
-  /** epoll has something new. */
   connectionReady(connection: Connection): void;
-  /** No hello has come in time. */
-  helloOverdue(connection: Connection): void;
 }
 
 export class Connection implements Watched {
@@ -31,8 +27,6 @@ export class Connection implements Watched {
   readonly remote: string;
   /** The host alone, by which connections are counted. */
   readonly address: string;
-  /** Until when the hello must be there. */
-  readonly helloDeadline = new Deadline(() => this.#owner.helloOverdue(this));
   /** epoll has said so and no call has answered EAGAIN since. */
   readable = false;
   writable = false;

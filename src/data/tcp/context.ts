@@ -1,6 +1,7 @@
 /** What the parts of one TCP worker share. */
 import type { Libc } from "../../../ffi/libc/mod.ts";
 import type { Admission } from "../admission.ts";
+import type { LineSampler } from "../line-sampler.ts";
 import type { PlaneEvent } from "../plane.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { TcpWorkerSettings } from "../worker-protocol.ts";
@@ -15,8 +16,7 @@ export interface TcpContext {
   readonly wheel: TimerWheel;
   readonly admission: Admission;
   readonly pipes: PipePool;
-  /** Byte counts and line quality, a row per port. */
-  readonly counters: Float64Array;
+  readonly sampler: LineSampler;
   /** For bytes that are looked at or thrown away at once; nobody keeps anything here. */
   readonly scratch: Uint8Array;
   /** The clock as of this turn of the loop, ms. */
@@ -24,8 +24,6 @@ export interface TcpContext {
   event(event: PlaneEvent): void;
   /** Gives the port's session a turn soon. */
   enqueue(port: TcpPort): void;
-  /** The port has moved bytes since its line was last sampled. */
-  moved(port: TcpPort): void;
   /** The port is over. */
   remove(port: TcpPort): void;
 }

@@ -5,23 +5,22 @@
 import { performance } from "node:perf_hooks";
 import { EPOLLIN, type Libc, SystemCallError } from "../../../ffi/libc/mod.ts";
 import { Admission } from "../admission.ts";
-import { clearRow } from "../counters.ts";
+import { CounterRow } from "../counters.ts";
+import { LineSampler } from "../line-sampler.ts";
 import { ShedReports } from "../shed-reports.ts";
-import { Deadline, TimerWheel } from "../timer-wheel.ts";
-import type { WorkerChannel, WorkerLoop } from "../worker-channel.ts";
-import type { TcpWorkerSettings, WorkerCommand } from "../worker-protocol.ts";
+import { TimerWheel } from "../timer-wheel.ts";
+import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
+import type { TcpWorkerSettings } from "../worker-protocol.ts";
 import type { TcpContext } from "./context.ts";
 import { PipePool } from "./pipes.ts";
 import { Poller } from "./poller.ts";
 import { TcpPort } from "./port.ts";
 
-/** How often the lines of busy sessions are sampled; telemetry is sent as often. */
-const SAMPLE_MS = 1000;
 /** A hello is at most 4 KiB; a refused peer's leftovers are read away in pieces of this. */
 const SCRATCH_BYTES = 64 * 1024;
 
-export class TcpLoop implements WorkerLoop {
-  readonly #libc: Libc;
+export class TcpLoop implements WorkerLoop, WorkerOrders {
+  readonly #counters: Float64Array;
   readonly #channel: WorkerChannel;
   readonly #poller: Poller;
   readonly #wheel = new TimerWheel({ now_ms: performance.now() });
@@ -29,9 +28,7 @@ export class TcpLoop implements WorkerLoop {
   readonly #ports = new Map<number, TcpPort>();
   readonly #context: TcpContext;
   readonly #shed: ShedReports;
-  readonly #sample = new Deadline(() => this.#sampleLines());
   #runnable: TcpPort[] = [];
-  #busy: TcpPort[] = [];
   #stopping = false;
 
   constructor(options: {
@@ -41,7 +38,7 @@ export class TcpLoop implements WorkerLoop {
     counters: Float64Array;
   }) {
     const { libc, channel, settings, counters } = options;
-    this.#libc = libc;
+    this.#counters = counters;
     this.#channel = channel;
     this.#poller = new Poller({ libc });
     this.#pipes = new PipePool({ libc });
@@ -52,10 +49,10 @@ export class TcpLoop implements WorkerLoop {
     this.#context = {
       libc,
       settings,
-      counters,
       poller: this.#poller,
       wheel: this.#wheel,
       pipes: this.#pipes,
+      sampler: new LineSampler({ wheel: this.#wheel }),
       admission: new Admission(settings),
       scratch: new Uint8Array(SCRATCH_BYTES),
       now_ms: performance.now(),
@@ -64,15 +61,13 @@ export class TcpLoop implements WorkerLoop {
         else channel.event(event);
       },
       enqueue: (port) => this.#enqueue(port),
-      moved: (port) => this.#moved(port),
       remove: (port) => this.#ports.delete(port.port),
     };
   }
 
   run(): void {
     const context = this.#context;
-    const take = () => this.#channel.receive((command) => this.#carryOut(command));
-    const commands = { fd: this.#channel.eventfd, ready: take };
+    const commands = { fd: this.#channel.eventfd, ready: () => this.#channel.receive(this) };
     this.#poller.watch(commands, EPOLLIN);
     while (!this.#stopping) {
       const idle = this.#runnable.length === 0;
@@ -93,22 +88,9 @@ export class TcpLoop implements WorkerLoop {
     this.#poller.close();
   }
 
-  #carryOut(command: WorkerCommand): void {
-    switch (command.type) {
-      case "open":
-        return this.#open(command);
-      case "release":
-        return this.#ports.get(command.port)?.close("released");
-      case "stop":
-        this.#stopping = true;
-        return;
-      default:
-        throw new Error(`Unknown command ${JSON.stringify(command satisfies never)}`);
-    }
-  }
-
-  #open({ port, session_id, row }: { port: number; session_id: string; row: number }): void {
-    const opened = new TcpPort({ context: this.#context, port, session_id, row });
+  open(port: number, session_id: string, row: number): void {
+    const counters = new CounterRow(this.#counters, row);
+    const opened = new TcpPort({ context: this.#context, port, session_id, counters });
     try {
       opened.open();
     } catch (error) {
@@ -117,9 +99,17 @@ export class TcpLoop implements WorkerLoop {
       this.#channel.report({ type: "open_failed", port, code, message });
       return;
     }
-    clearRow(this.#context.counters, row);
+    counters.clear();
     this.#ports.set(port, opened);
     this.#channel.report({ type: "opened", port });
+  }
+
+  release(port: number): void {
+    this.#ports.get(port)?.close("released");
+  }
+
+  stop(): void {
+    this.#stopping = true;
   }
 
   #enqueue(port: TcpPort): void {
@@ -138,19 +128,6 @@ export class TcpLoop implements WorkerLoop {
       const session = port.session!;
       session.queued = false;
       if (session.turn()) this.#enqueue(port);
-    }
-  }
-
-  #moved(port: TcpPort): void {
-    this.#busy.push(port);
-    if (!this.#sample.set) this.#wheel.schedule(this.#sample, this.#context.now_ms + SAMPLE_MS);
-  }
-
-  #sampleLines(): void {
-    const busy = this.#busy;
-    this.#busy = [];
-    for (const port of busy) {
-      if (this.#ports.get(port.port) === port) port.session!.sample(this.#libc);
     }
   }
 }

@@ -30,10 +30,13 @@ import {
   TCP_KEEPINTVL,
   TCP_NODELAY,
 } from "../../../ffi/libc/mod.ts";
-import { parseHello, startsLikeHello } from "../hello.ts";
+import type { CounterRow } from "../counters.ts";
+import { type Hello, parseHello, startsLikeHello } from "../hello.ts";
 import type { CloseReason, RejectStatus, Role } from "../plane.ts";
+import { PortEvents } from "../port-events.ts";
 import { Seats } from "../seats.ts";
 import { Deadline } from "../timer-wheel.ts";
+import { UnprovenConnections } from "../unproven.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { TcpSession } from "./session.ts";
@@ -60,22 +63,37 @@ export class TcpPort implements ConnectionOwner {
   readonly port: number;
   readonly session_id: string;
   readonly #context: TcpContext;
-  readonly #row: number;
+  readonly #counters: CounterRow;
+  readonly #events: PortEvents;
   readonly #seats: Seats<Connection>;
-  readonly #unproven = new Set<Connection>();
+  readonly #unproven: UnprovenConnections<Connection>;
   readonly #starved = new Deadline(() => this.#listen());
   #listener: { fd: number; ready: () => void } | null = null;
   #session: TcpSession | null = null;
   #closed = false;
 
-  constructor(
-    options: { context: TcpContext; port: number; session_id: string; row: number },
-  ) {
-    this.#context = options.context;
-    this.port = options.port;
-    this.session_id = options.session_id;
-    this.#row = options.row;
-    this.#seats = new Seats({ session_id: options.session_id });
+  constructor(options: {
+    context: TcpContext;
+    port: number;
+    session_id: string;
+    counters: CounterRow;
+  }) {
+    const { context, port, session_id } = options;
+    const { wheel, admission, settings } = context;
+    const { hello_timeout_ms } = settings;
+    this.#context = context;
+    this.port = port;
+    this.session_id = session_id;
+    this.#counters = options.counters;
+    this.#events = new PortEvents({ port, session_id, tell: (event) => context.event(event) });
+    this.#seats = new Seats({ session_id });
+    this.#unproven = new UnprovenConnections({
+      admission,
+      wheel,
+      hello_timeout_ms,
+      onOverdue: (connection) =>
+        this.#reject(connection, "hello_error", `no complete hello within ${hello_timeout_ms} ms`),
+    });
   }
 
   /** Binds and listens. Throws {@link SystemCallError}. */
@@ -97,11 +115,6 @@ export class TcpPort implements ConnectionOwner {
     else this.#waitingReady(connection);
   }
 
-  helloOverdue(connection: Connection): void {
-    const { hello_timeout_ms } = this.#context.settings;
-    this.#reject(connection, "hello_error", `no complete hello within ${hello_timeout_ms} ms`);
-  }
-
   /** Ends the port with everything on it; a session is broken off on both sides. */
   close(reason: CloseReason, by: Role | null = null): void {
     if (this.#closed) return;
@@ -119,15 +132,7 @@ export class TcpPort implements ConnectionOwner {
       libc.close(this.#listener.fd);
     }
     this.#context.remove(this);
-    this.#context.event({
-      type: "closed",
-      port: this.port,
-      session_id: this.session_id,
-      reason,
-      by,
-      bytes_up: this.#session?.bytes_up ?? 0,
-      bytes_down: this.#session?.bytes_down ?? 0,
-    });
+    this.#events.closed(reason, by, this.#session);
   }
 
   #accept(): void {
@@ -153,20 +158,16 @@ export class TcpPort implements ConnectionOwner {
   }
 
   #admit(fd: number, address: string, remote: string): void {
-    const { libc, admission, poller, wheel, settings } = this.#context;
-    const limit = admission.enter(address);
+    const { libc, poller } = this.#context;
+    const limit = this.#unproven.admit(address);
     if (limit) {
       libc.close(fd);
-      this.#context.event({ type: "shed", port: this.port, limit, count: 1, remote });
+      this.#events.shed(remote, limit);
       return;
     }
     const connection = new Connection({ fd, remote, address, owner: this });
-    this.#unproven.add(connection);
     connection.watch(poller);
-    wheel.schedule(
-      connection.helloDeadline,
-      this.#context.now_ms + settings.hello_timeout_ms,
-    );
+    this.#unproven.add(connection, this.#context.now_ms);
   }
 
   /** No descriptor or no memory for one more connection: the listener rests. */
@@ -174,13 +175,7 @@ export class TcpPort implements ConnectionOwner {
     const { poller, wheel } = this.#context;
     poller.rewatch(this.#listener!, 0);
     wheel.schedule(this.#starved, this.#context.now_ms + STARVED_MS);
-    this.#context.event({
-      type: "shed",
-      port: this.port,
-      limit: "descriptors",
-      count: 1,
-      remote: "unknown",
-    });
+    this.#events.shed("unknown", "descriptors");
   }
 
   #listen(): void {
@@ -220,36 +215,29 @@ export class TcpPort implements ConnectionOwner {
     this.#seat(connection, hello);
   }
 
-  #seat(connection: Connection, hello: Exclude<ReturnType<typeof parseHello>, string>): void {
+  #seat(connection: Connection, hello: Hello): void {
     const decision = this.#seats.take(hello, connection);
     if (decision.type === "reject") {
       return this.#reject(connection, decision.status, decision.detail);
     }
-    this.#prove(connection);
+    this.#unproven.delete(connection);
     connection.role = hello.role;
     connection.id = hello.id;
-    const about = {
-      port: this.port,
-      session_id: this.session_id,
-      role: hello.role,
-      id: hello.id,
-      remote: connection.remote,
-    };
     if (decision.type === "wait") {
       if (decision.replaces) this.#closeConnection(decision.replaces);
-      this.#context.event({ type: "waiting", ...about });
+      this.#events.waiting(connection);
       // Its end may have come together with the hello.
       if (connection.finished) this.#waitingReady(connection);
       return;
     }
-    this.#context.event({ type: "paired", ...about });
+    this.#events.paired(connection);
     const [client, server] = hello.role === "client"
       ? [connection, decision.with]
       : [decision.with, connection];
     this.#session = new TcpSession({
       context: this.#context,
       port: this,
-      row: this.#row,
+      counters: this.#counters,
       client,
       server,
     });
@@ -270,29 +258,17 @@ export class TcpPort implements ConnectionOwner {
       this.#seats.leave(role);
       this.#closeConnection(connection);
     }
-    const { remote } = connection;
-    const { port, session_id } = this;
-    this.#context.event({ type: "waiting_gone", port, session_id, role, remote });
+    this.#events.waitingGone(connection);
   }
 
   #reject(connection: Connection, status: RejectStatus, detail: string): void {
-    const { remote } = connection;
     this.#drop(connection);
-    const { port, session_id } = this;
-    this.#context.event({ type: "rejected", port, session_id, status, detail, remote });
-  }
-
-  /** The connection no longer counts as unproven. */
-  #prove(connection: Connection): void {
-    const { wheel, admission } = this.#context;
-    wheel.cancel(connection.helloDeadline);
-    admission.leave(connection.address);
-    this.#unproven.delete(connection);
+    this.#events.rejected(connection.remote, status, detail);
   }
 
   #drop(connection: Connection): void {
     const { libc, scratch } = this.#context;
-    this.#prove(connection);
+    this.#unproven.delete(connection);
     // A close with unread bytes would be a reset; a refusal is a silent end.
     libc.recv(connection.fd, scratch, scratch.length, 0);
     this.#closeConnection(connection);

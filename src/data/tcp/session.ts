@@ -1,15 +1,7 @@
 /** Two connected ends of one port and the two flows between them. */
-import type { Libc } from "../../../ffi/libc/mod.ts";
-import {
-  BYTES_DOWN,
-  BYTES_UP,
-  COLUMNS,
-  PACKETS_DOWN,
-  PACKETS_RETRANSMITTED,
-  PACKETS_UP,
-  RTT_MS,
-} from "../counters.ts";
+import type { CounterRow } from "../counters.ts";
 import type { Role } from "../plane.ts";
+import { Silence } from "../silence.ts";
 import { Deadline } from "../timer-wheel.ts";
 import { type Connection, resetOnClose } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
@@ -31,39 +23,41 @@ const TAIL_MS = 10_000;
 export class TcpSession {
   readonly #context: TcpContext;
   readonly #port: TcpPort;
-  readonly #at: number;
+  readonly #counters: CounterRow;
   readonly #client: Connection;
   readonly #server: Connection;
   readonly #up: Flow;
   readonly #down: Flow;
-  readonly #idle = new Deadline((now_ms) => this.#checkIdle(now_ms));
+  readonly #silence: Silence;
   readonly #starved = new Deadline(() => this.#context.enqueue(this.#port));
-  #lastBytes_ms = 0;
   #firstFinished: Role | null = null;
   /** What is left to deliver when the source has finished and then broken off. */
   #tail: Flow | null = null;
   #over = false;
   /** In the loop's run queue. */
   queued = false;
-  /** Has moved bytes since its line was last sampled. */
-  busy = false;
 
   constructor(options: {
     context: TcpContext;
     port: TcpPort;
-    row: number;
+    counters: CounterRow;
     client: Connection;
     server: Connection;
   }) {
     const { context, client, server } = options;
-    const { libc, pipes } = context;
+    const { libc, pipes, wheel, settings } = context;
     this.#context = context;
     this.#port = options.port;
-    this.#at = options.row * COLUMNS;
+    this.#counters = options.counters;
     this.#client = client;
     this.#server = server;
     this.#up = new Flow({ libc, pipes, source: client, sink: server });
     this.#down = new Flow({ libc, pipes, source: server, sink: client });
+    this.#silence = new Silence({
+      wheel,
+      timeout_ms: settings.session_idle_timeout_ms,
+      onSilent: () => this.#port.close("idle"),
+    });
   }
 
   get bytes_up(): number {
@@ -80,8 +74,7 @@ export class TcpSession {
       connection.readable = true;
       connection.writable = true;
     }
-    this.#lastBytes_ms = this.#context.now_ms;
-    this.#awaitSilence();
+    this.#silence.start(this.#context.now_ms);
     this.#context.enqueue(this.#port);
   }
 
@@ -110,17 +103,19 @@ export class TcpSession {
   }
 
   /** Refreshes what the control side can read about the line. */
-  sample(libc: Libc): void {
-    this.busy = false;
-    const { counters } = this.#context;
+  sample(): void {
+    const { libc } = this.#context;
     const client = lineQuality(libc, this.#client.fd);
     const server = lineQuality(libc, this.#server.fd);
     if (!client || !server) return;
-    counters[this.#at + RTT_MS] = Math.max(client.rtt_ms, server.rtt_ms);
-    counters[this.#at + PACKETS_UP] = server.packets_out;
-    counters[this.#at + PACKETS_DOWN] = client.packets_out;
-    counters[this.#at + PACKETS_RETRANSMITTED] = client.packets_retransmitted +
-      server.packets_retransmitted;
+    this.#counters.setQuality({
+      rtt_ms: Math.max(client.rtt_ms, server.rtt_ms),
+      packets_up: server.packets_out,
+      packets_down: client.packets_out,
+      // TCP repairs what it loses; what had to be sent again is below.
+      packets_lost: 0,
+      packets_retransmitted: client.packets_retransmitted + server.packets_retransmitted,
+    });
   }
 
   /** Ends both connections: in order where both directions have ended, else by a reset. */
@@ -161,14 +156,10 @@ export class TcpSession {
   }
 
   #note(): void {
-    const { counters } = this.#context;
-    counters[this.#at + BYTES_UP] = this.#up.bytes;
-    counters[this.#at + BYTES_DOWN] = this.#down.bytes;
-    this.#lastBytes_ms = this.#context.now_ms;
-    if (!this.busy) {
-      this.busy = true;
-      this.#context.moved(this.#port);
-    }
+    const { sampler, now_ms } = this.#context;
+    this.#counters.setBytes(this.#up.bytes, this.#down.bytes);
+    this.#silence.heard(now_ms);
+    if (!this.#over) sampler.moved(this, now_ms);
   }
 
   /**
@@ -212,25 +203,11 @@ export class TcpSession {
   /** Lets go of everything but the connections. */
   #end(): void {
     this.#over = true;
-    const { wheel } = this.#context;
-    wheel.cancel(this.#idle);
+    const { wheel, sampler } = this.#context;
+    this.#silence.stop();
+    sampler.forget(this);
     wheel.cancel(this.#starved);
     this.#up.close();
     this.#down.close();
-  }
-
-  #awaitSilence(): void {
-    const { wheel, settings } = this.#context;
-    const { session_idle_timeout_ms } = settings;
-    if (session_idle_timeout_ms > 0) {
-      wheel.schedule(this.#idle, this.#lastBytes_ms + session_idle_timeout_ms);
-    }
-  }
-
-  /** The deadline is moved only when it passes, not with every byte. */
-  #checkIdle(now_ms: number): void {
-    const { session_idle_timeout_ms } = this.#context.settings;
-    if (now_ms - this.#lastBytes_ms >= session_idle_timeout_ms) this.#port.close("idle");
-    else this.#awaitSilence();
   }
 }

@@ -1,0 +1,58 @@
+/**
+ * The connections of one port that have not said who they are: each counted against the bounds of
+ * its worker and each with a deadline for its hello.
+ */
+import type { Admission, AdmissionLimit } from "./admission.ts";
+import { Deadline, type TimerWheel } from "./timer-wheel.ts";
+
+/** What must be known of a connection to hold it to the bounds. */
+export interface Unproven {
+  /** The peer's host, by which connections are counted. */
+  readonly address: string;
+}
+
+export class UnprovenConnections<C extends Unproven> {
+  readonly #admission: Admission;
+  readonly #wheel: TimerWheel;
+  readonly #hello_timeout_ms: number;
+  readonly #onOverdue: (connection: C) => void;
+  readonly #deadlines = new Map<C, Deadline>();
+
+  constructor(options: {
+    admission: Admission;
+    wheel: TimerWheel;
+    hello_timeout_ms: number;
+    /** No hello has come in time. */
+    onOverdue: (connection: C) => void;
+  }) {
+    this.#admission = options.admission;
+    this.#wheel = options.wheel;
+    this.#hello_timeout_ms = options.hello_timeout_ms;
+    this.#onOverdue = options.onOverdue;
+  }
+
+  /** Names the bound that forbids one more connection from there, or counts it. */
+  admit(address: string): AdmissionLimit | null {
+    return this.#admission.enter(address);
+  }
+
+  /** Starts the clock of a connection that has been admitted. */
+  add(connection: C, now_ms: number): void {
+    const deadline = new Deadline(() => this.#onOverdue(connection));
+    this.#deadlines.set(connection, deadline);
+    this.#wheel.schedule(deadline, now_ms + this.#hello_timeout_ms);
+  }
+
+  /** The connection has proven itself or is about to be closed. */
+  delete(connection: C): void {
+    const deadline = this.#deadlines.get(connection);
+    if (!deadline) return;
+    this.#wheel.cancel(deadline);
+    this.#deadlines.delete(connection);
+    this.#admission.leave(connection.address);
+  }
+
+  [Symbol.iterator](): IterableIterator<C> {
+    return [...this.#deadlines.keys()].values();
+  }
+}
