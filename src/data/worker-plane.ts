@@ -31,6 +31,8 @@ export interface WorkerPlaneOptions {
 interface OpenPort {
   session_id: string;
   seat: WorkerSeat;
+  /** The worker has been told of it. */
+  sent: boolean;
   /** Set while the worker has not answered yet. */
   pending: { resolve: () => void; reject: (error: PortOpenError) => void } | null;
 }
@@ -59,7 +61,7 @@ export class WorkerPlane implements Plane {
   #libc!: Libc;
   #settings: object = {};
   #replaced = 0;
-  #closing = false;
+  #closing: Promise<void> | null = null;
   /** Cuts the rests of workers that are being replaced short, so that closing waits for none. */
   readonly #rests = new Set<() => void>();
 
@@ -82,18 +84,23 @@ export class WorkerPlane implements Plane {
     const seat = this.#seats.reduce((best, one) => one.ports < best.ports ? one : best);
     seat.ports++;
     const opened = new Promise<void>((resolve, reject) =>
-      this.#ports.set(port, { session_id, seat, pending: { resolve, reject } })
+      this.#ports.set(port, { session_id, seat, sent: false, pending: { resolve, reject } })
     );
+    const open = this.#ports.get(port)!;
     // Whoever waits for the worker below may be told of its death first.
     opened.catch(() => {});
     // A worker that is being replaced takes the command as soon as it is up.
     if (!seat.up) await Promise.race([seat.ready, opened]);
+    open.sent = true;
     seat.host.send({ type: "open", port, session_id, row: this.#row(port) });
     await opened;
   }
 
   release(port: number): void {
-    this.#ports.get(port)?.seat.host.send({ type: "release", port });
+    const open = this.#ports.get(port);
+    if (!open) return;
+    if (open.sent) open.seat.host.send({ type: "release", port });
+    else this.#releasePending(port);
   }
 
   counters(port: number): PortCounters | null {
@@ -109,10 +116,15 @@ export class WorkerPlane implements Plane {
     };
   }
 
-  async close(): Promise<void> {
-    this.#closing = true;
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     for (const end of this.#rests) end();
     await Promise.all(this.#seats.map((seat) => seat.host.close()));
+    // What no worker was told of will never be open.
+    for (const port of [...this.#ports.keys()]) this.#releasePending(port);
   }
 
   #row(port: number): number {
@@ -144,14 +156,7 @@ export class WorkerPlane implements Plane {
   #hear(report: WorkerReport): void {
     if (report.type === "event") {
       const { event } = report;
-      if (event.type === "closed") {
-        const pending = this.#forget(event.port)?.pending;
-        if (pending) {
-          // Released before it listened: open() has not resolved and so no `closed` is owed.
-          pending.reject(new PortOpenError(event.port, "RELEASED", "released before it was open"));
-          return;
-        }
-      }
+      if (event.type === "closed" && this.#releasePending(event.port)) return;
       this.#options.listener(event);
     } else if (report.type === "opened") {
       const open = this.#ports.get(report.port);
@@ -161,6 +166,13 @@ export class WorkerPlane implements Plane {
       const { port, code, message } = report;
       this.#forget(port)?.pending?.reject(new PortOpenError(port, code, message));
     }
+  }
+
+  /** Forgets the port; true where open() has not resolved, and so no `closed` is owed. */
+  #releasePending(port: number): boolean {
+    const pending = this.#forget(port)?.pending;
+    pending?.reject(new PortOpenError(port, "RELEASED", "released before it was open"));
+    return Boolean(pending);
   }
 
   #forget(port: number): OpenPort | undefined {

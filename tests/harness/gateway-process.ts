@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { deferred, patience_ms, within } from "./deadline.ts";
+import { deferred, patience_ms, turn, within } from "./deadline.ts";
 import { claimPorts, type PortBlock } from "./free-ports.ts";
 import { Inbox } from "./inbox.ts";
 import { innermost, openDescriptors, residentBytes } from "./process-facts.ts";
@@ -112,6 +112,22 @@ export class GatewayProcess {
 
   get open_descriptors(): number {
     return openDescriptors(this.#pid);
+  }
+
+  /**
+   * The gateway holds no more than so many descriptors, now or soon: what it has turned away is
+   * closed a moment after it was accepted, and nothing tells when.
+   */
+  async descriptorsAtMost(count: number, ms = patience_ms): Promise<void> {
+    const until = Date.now() + ms;
+    while (this.open_descriptors > count) {
+      if (Date.now() > until) {
+        throw new Error(
+          `${this.open_descriptors} descriptors after ${ms} ms; ${count} are allowed`,
+        );
+      }
+      await turn();
+    }
   }
 
   /** Starts the process without waiting for anything. */

@@ -1,5 +1,6 @@
 /** An accepted data connection and what epoll last said of it. */
 import {
+  EPIPE,
   EPOLLERR,
   EPOLLET,
   EPOLLHUP,
@@ -7,6 +8,7 @@ import {
   EPOLLOUT,
   EPOLLRDHUP,
   type Libc,
+  SO_ERROR,
   SO_LINGER,
   SOL_SOCKET,
 } from "../../../ffi/libc/mod.ts";
@@ -32,19 +34,24 @@ export class Connection implements Watched {
   writable = false;
   /** The peer has sent its FIN; what it sent before may still wait to be read. */
   finished = false;
+  /** It waits without holding the reservation: its end has been reported already. */
+  reportedGone = false;
   /** The connection is broken: reset, or an error of the network. */
   broken = false;
   /** Set by the hello. */
   role: Role | null = null;
   id = "";
+  readonly #libc: Libc;
   readonly #owner: ConnectionOwner;
 
   constructor(options: {
+    libc: Libc;
     fd: number;
     remote: string;
     address: string;
     owner: ConnectionOwner;
   }) {
+    this.#libc = options.libc;
     this.fd = options.fd;
     this.remote = options.remote;
     this.address = options.address;
@@ -62,15 +69,28 @@ export class Connection implements Watched {
   ready(events: number): void {
     if (events & EPOLLIN) this.readable = true;
     if (events & EPOLLOUT) this.writable = true;
-    if (events & EPOLLRDHUP) {
+    if (events & EPOLLERR) {
+      this.broken = true;
+      // A reset that comes after the FIN is an EPIPE to the kernel, any other is not: so a reset,
+      // which also says RDHUP, is not taken for an end that was in order.
+      this.finished = socketError(this.#libc, this.fd) === EPIPE;
+    } else if (events & EPOLLRDHUP) {
       this.finished = true;
       this.readable = true;
     }
     // HUP alone is the orderly end of both directions; the last bytes and the FIN are still to be read.
     if (events & EPOLLHUP) this.readable = true;
-    if (events & EPOLLERR) this.broken = true;
     this.#owner.connectionReady(this);
   }
+}
+
+const pending = new Int32Array(1);
+const pendingBytes = new Uint32Array(1);
+
+/** The error that waits on a socket, which this takes away; 0 for none. */
+function socketError(libc: Libc, fd: number): number {
+  pendingBytes[0] = 4;
+  return libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, pending, pendingBytes) < 0 ? 0 : pending[0];
 }
 
 const lingerZero = new Int32Array([1, 0]);

@@ -33,6 +33,8 @@ export class Flow {
   /** Bytes handed to the sink's socket so far. */
   bytes = 0;
   finished = false;
+  /** Whether the source's end is told to the sink as a FIN; not where the source broke off. */
+  passesEnd = true;
   readonly source: Connection;
   readonly sink: Connection;
   readonly #libc: Libc;
@@ -68,14 +70,6 @@ export class Flow {
       }
     }
     return "more";
-  }
-
-  /** Takes over what is still inside, for a close that lingers. */
-  takePipe(): { pipe: Pipe; bytes: number } | null {
-    const pipe = this.#pipe;
-    if (!pipe || this.#inPipe === 0) return null;
-    this.#pipe = null;
-    return { pipe, bytes: this.#inPipe };
   }
 
   /** Ends the flow wherever it is; what is inside is dropped. */
@@ -125,7 +119,7 @@ export class Flow {
     this.#returnPipe();
     this.finished = true;
     // The half-close: the other direction goes on for as long as its source likes.
-    if (this.#libc.shutdown(this.sink.fd, SHUT_WR) < 0) return "sink_broken";
+    if (this.passesEnd && this.#libc.shutdown(this.sink.fd, SHUT_WR) < 0) return "sink_broken";
     return "finished";
   }
 
@@ -137,14 +131,4 @@ export class Flow {
 
 function splice(libc: Libc, from: number, to: number, bytes: number): number {
   return libc.splice(from, null, to, null, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-}
-
-/** Moves what is left in a pipe; true when it is empty or the socket is broken. */
-export function flushPipe(libc: Libc, left: { pipe: Pipe; bytes: number }, fd: number): boolean {
-  while (left.bytes > 0) {
-    const moved = splice(libc, left.pipe.read, fd, left.bytes);
-    if (moved <= 0) return moved === 0 || libc.errno() !== EAGAIN;
-    left.bytes -= moved;
-  }
-  return true;
 }

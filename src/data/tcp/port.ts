@@ -6,6 +6,7 @@ import {
   addressFamily,
   decodeAddress,
   EAGAIN,
+  ECONNABORTED,
   EINTR,
   encodeAddress,
   EPOLLIN,
@@ -165,7 +166,7 @@ export class TcpPort implements ConnectionOwner {
       this.#events.shed(remote, limit);
       return;
     }
-    const connection = new Connection({ fd, remote, address, owner: this });
+    const connection = new Connection({ libc, fd, remote, address, owner: this });
     connection.watch(poller);
     this.#unproven.add(connection, this.#context.now_ms);
   }
@@ -252,12 +253,13 @@ export class TcpPort implements ConnectionOwner {
   #waitingReady(connection: Connection): void {
     const { libc } = this.#context;
     if (!connection.broken && !connection.finished) return;
-    const role = connection.role!;
     const left = connection.broken ? 0 : unread(libc, connection.fd);
     if (left === 0) {
-      this.#seats.leave(role);
+      this.#seats.leave(connection.role!);
       this.#closeConnection(connection);
     }
+    if (connection.reportedGone) return;
+    connection.reportedGone = true;
     this.#events.waitingGone(connection);
   }
 
@@ -279,8 +281,6 @@ export class TcpPort implements ConnectionOwner {
     this.#context.libc.close(connection.fd);
   }
 }
-
-const ECONNABORTED = 103;
 
 function unread(libc: Libc, fd: number): number {
   return libc.ioctl(fd, FIONREAD, count) < 0 ? 0 : count[0];

@@ -28,6 +28,7 @@ export class TcpSession {
   readonly #server: Connection;
   readonly #up: Flow;
   readonly #down: Flow;
+  readonly #tailDue = new Deadline(() => this.#breakOff(this.#tail!.source));
   readonly #silence: Silence;
   readonly #starved = new Deadline(() => this.#context.enqueue(this.#port));
   #firstFinished: Role | null = null;
@@ -92,7 +93,7 @@ export class TcpSession {
     if (this.#up.bytes + this.#down.bytes !== before) this.#note();
     if (this.#over) return false;
     if (this.#tail?.finished) {
-      this.#breakOff(this.#tail.source, TAIL_MS);
+      this.#endTail(this.#tail);
       return false;
     }
     if (this.#up.finished && this.#down.finished) {
@@ -142,7 +143,7 @@ export class TcpSession {
         if (!already) this.#firstFinished ??= flow.source.role;
         return false;
       case "source_broken":
-        this.#breakOff(flow.source, this.#context.settings.linger_ms);
+        this.#breakOff(flow.source);
         return false;
       case "sink_broken":
         this.#broken(flow.sink);
@@ -164,40 +165,45 @@ export class TcpSession {
 
   /**
    * An end is broken. One that had finished sending before, a process that closed its socket while
-   * its peer was still talking, owes its peer the bytes it sent: they are delivered first.
+   * its peer was still talking, owes its peer the bytes it sent: they are delivered first, however
+   * long that takes. Of one that broke off in the middle, `zeromq.linger` says how long.
    */
   #broken(connection: Connection): void {
-    if (this.#over || this.#tail) return;
+    if (this.#over) return;
     connection.broken = true;
-    if (!connection.finished) {
-      this.#breakOff(connection, this.#context.settings.linger_ms);
+    if (this.#tail) {
+      // The one that was still to get the last bytes is gone as well.
+      if (connection === this.#tail.sink) this.#breakOff(connection);
       return;
     }
+    const { wheel, now_ms, settings } = this.#context;
+    if (!connection.finished && settings.linger_ms === 0) return this.#breakOff(connection);
     const [flow, other] = connection === this.#client
       ? [this.#up, this.#down]
       : [this.#down, this.#up];
     other.close();
     connection.readable = true;
     this.#tail = flow;
+    if (connection.finished) return;
+    flow.passesEnd = false;
+    wheel.schedule(this.#tailDue, now_ms + settings.linger_ms);
   }
 
-  /** One end broke off: the other is told likewise, after `linger_ms` at the most. */
-  #breakOff(broken: Connection, linger_ms: number): void {
-    if (this.#over) return;
-    const [flow, other] = broken === this.#client
-      ? [this.#up, this.#server]
-      : [this.#down, this.#client];
-    if (linger_ms > 0 && !other.broken) {
-      const { libc, poller, wheel, pipes, now_ms } = this.#context;
-      const left = flow.takePipe();
-      this.#end();
-      poller.forget(broken.fd);
-      libc.close(broken.fd);
-      poller.forget(other.fd);
-      const fd = other.fd;
-      new LingeringClose({ libc, wheel, pipes, fd, left }).start(now_ms, linger_ms);
-    }
-    this.#port.close("aborted", broken.role);
+  /** The last bytes are in the kernel's hands; it gets a while to deliver them before the abort. */
+  #endTail(tail: Flow): void {
+    const { libc, poller, wheel, now_ms } = this.#context;
+    const linger_ms = tail.passesEnd ? TAIL_MS : this.#tailDue.at_ms - now_ms;
+    const { source, sink } = tail;
+    this.#end();
+    for (const { fd } of [source, sink]) poller.forget(fd);
+    libc.close(source.fd);
+    new LingeringClose({ libc, wheel, fd: sink.fd }).start(now_ms, linger_ms);
+    this.#port.close("aborted", source.role);
+  }
+
+  /** One end broke off: the other is told likewise. */
+  #breakOff(broken: Connection): void {
+    if (!this.#over) this.#port.close("aborted", broken.role);
   }
 
   /** Lets go of everything but the connections. */
@@ -207,6 +213,7 @@ export class TcpSession {
     this.#silence.stop();
     sampler.forget(this);
     wheel.cancel(this.#starved);
+    wheel.cancel(this.#tailDue);
     this.#up.close();
     this.#down.close();
   }

@@ -13,7 +13,7 @@ const layouts: [SrtOptionName, SrtOptionValue, number[]][] = [
   ["SRTO_FC", 16_384, [0, 0x40, 0, 0]],
   ["SRTO_IPV6ONLY", -1, [255, 255, 255, 255]],
   ["SRTO_MAXBW", -1, [255, 255, 255, 255, 255, 255, 255, 255]],
-  ["SRTO_MAXBW", 125_000_000_000, [0, 0xd2, 0x84, 0x1a, 0x1d, 0, 0, 0]],
+  ["SRTO_MAXBW", 125_000_000_000, [0, 0xa2, 0x94, 0x1a, 0x1d, 0, 0, 0]],
   ["SRTO_STREAMID", "#!::r=é", [35, 33, 58, 58, 114, 61, 0xc3, 0xa9]],
   ["SRTO_STREAMID", "", []],
 ];

@@ -1,0 +1,62 @@
+import { expect, test } from "bun:test";
+import { Admission } from "../../../src/data/admission.ts";
+import { TimerWheel } from "../../../src/data/timer-wheel.ts";
+import { UnprovenConnections } from "../../../src/data/unproven.ts";
+
+interface Peer {
+  address: string;
+}
+
+function setUp() {
+  const wheel = new TimerWheel({ now_ms: 0 });
+  const admission = new Admission({ unproven_max: 3, unproven_per_address_max: 2 });
+  const overdue: Peer[] = [];
+  const unproven = new UnprovenConnections<Peer>({
+    admission,
+    wheel,
+    hello_timeout_ms: 2_000,
+    onOverdue: (peer) => {
+      overdue.push(peer);
+      unproven.delete(peer);
+    },
+  });
+  const enter = (address: string, now_ms: number): Peer => {
+    expect(unproven.admit(address)).toBeNull();
+    const peer = { address };
+    unproven.add(peer, now_ms);
+    return peer;
+  };
+  return { wheel, admission, overdue, unproven, enter };
+}
+
+test("who says nothing in time is told of once, and no longer counts", () => {
+  const { wheel, admission, overdue, enter } = setUp();
+  const early = enter("a", 0);
+  const late = enter("a", 1_000);
+  wheel.advance(1_990);
+  expect(overdue).toEqual([]);
+  wheel.advance(2_060);
+  expect(overdue).toEqual([early]);
+  expect(admission.total).toBe(1);
+  wheel.advance(10_000);
+  expect(overdue).toEqual([early, late]);
+  expect(admission.total).toBe(0);
+});
+
+test("who has proven itself is neither counted nor overdue, however often that is said", () => {
+  const { wheel, admission, overdue, unproven, enter } = setUp();
+  const [one, two] = [enter("a", 0), enter("a", 0)];
+  expect(unproven.admit("a")).toBe("unproven_per_address_max");
+  unproven.delete(one);
+  unproven.delete(one);
+  expect(admission.total).toBe(1);
+  expect([...unproven]).toEqual([two]);
+  enter("b", 0);
+  enter("a", 0);
+  expect(unproven.admit("c")).toBe("unproven_max");
+  // Taking them out while going over them leaves none behind.
+  for (const peer of unproven) unproven.delete(peer);
+  expect([[...unproven].length, admission.total]).toEqual([0, 0]);
+  wheel.advance(60_000);
+  expect(overdue).toEqual([]);
+});
