@@ -43,7 +43,6 @@ export const ENFILE = 23;
 export const ENOBUFS = 105;
 export const ENOMEM = 12;
 export const EPIPE = 32;
-export const ECONNABORTED = 103;
 
 /** `EADDRINUSE` for 98; a number without a name here is `errno 123`. */
 export function errnoName(errno: number): string {

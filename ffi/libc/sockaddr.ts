@@ -10,6 +10,9 @@ export const SOCKADDR_BYTES = 28;
 
 /** Lays out an address literal for `bind` or `connect`. Throws on anything that is not one. */
 export function encodeAddress(host: string, port: number): Uint8Array {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new RangeError(`Cannot use port ${port}: found no whole number from 0 to 65535`);
+  }
   const ipv6 = host.includes(":");
   const bytes = new Uint8Array(ipv6 ? 28 : 16);
   const view = new DataView(bytes.buffer);
@@ -42,7 +45,9 @@ export function formatAddress({ host, port }: { host: string; port: number }): s
 
 function parseIpv4(host: string): Uint8Array {
   const parts = host.split(".");
-  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255)) {
+  // Leading zeros are refused: elsewhere they mean octal.
+  const isByte = (part: string) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255;
+  if (parts.length !== 4 || !parts.every(isByte)) {
     throw new Error(`Cannot parse address "${host}": an IPv4 or IPv6 literal is needed`);
   }
   return Uint8Array.from(parts, Number);

@@ -49,6 +49,8 @@ export const libcSymbols = {
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   /** `int poll(struct pollfd *fds, nfds_t nfds, int timeout)` */
   poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
+  /** `int getpagesize(void)` */
+  getpagesize: { parameters: [], result: "i32" },
   /** `int memfd_create(const char *name, unsigned int flags)` */
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
 } as const satisfies SymbolTable;

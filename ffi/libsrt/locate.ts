@@ -30,12 +30,11 @@ export interface LocateOptions {
 export function libsrtCandidates(options: LocateOptions): LibsrtLocation[] {
   const { libc, override, embedded = embeddedLibsrt } = options;
   if (override) return [{ path: override, origin: "override", package: null }];
-  if (embedded) {
-    return [{ path: unpack(libc, embedded.file), origin: "embedded", package: embedded.package }];
-  }
-  const built = builtLibrary();
+  const ours: LibsrtLocation | null = embedded
+    ? { path: unpack(libc, embedded.file), origin: "embedded", package: embedded.package }
+    : builtLibrary();
   return [
-    ...(built ? [built] : []),
+    ...(ours ? [ours] : []),
     ...systemNames.map((path): LibsrtLocation => ({ path, origin: "system", package: null })),
   ];
 }

@@ -58,10 +58,12 @@ export class WorkerChannel {
     }
   }
 
-  /** The worker's last word. */
+  /**
+   * The worker's last word. The eventfd stays: the control side may be writing to it at this moment,
+   * and closes it when it has heard.
+   */
   close(error: string | null): void {
     this.report({ type: "down", error });
-    this.#libc.close(this.eventfd);
     this.#port.close();
   }
 }

@@ -86,6 +86,7 @@ export class WorkerHost {
     if (this.#down) return;
     this.#down = true;
     this.#channel?.close();
+    if (this.#eventfd >= 0) this.#options.libc.close(this.#eventfd);
     void this.#worker?.terminate();
     this.#settle?.resolve();
   }

@@ -6,6 +6,7 @@ import { type Libc, openLibc } from "../../ffi/libc/mod.ts";
 import type { WorkerName } from "../workers.ts";
 import { newCounters, readRow } from "./counters.ts";
 import {
+  type CloseReason,
   type Plane,
   type PlaneEvent,
   type PlaneKind,
@@ -81,6 +82,9 @@ export class WorkerPlane implements Plane {
 
   async open({ port, session_id }: { port: number; session_id: string }): Promise<void> {
     if (this.#ports.has(port)) throw new Error(`Port ${port} is open already`);
+    if (this.#closing || this.#seats.length === 0) {
+      throw new PortOpenError(port, "RELEASED", "the plane is not running");
+    }
     const seat = this.#seats.reduce((best, one) => one.ports < best.ports ? one : best);
     seat.ports++;
     const opened = new Promise<void>((resolve, reject) =>
@@ -100,7 +104,7 @@ export class WorkerPlane implements Plane {
     const open = this.#ports.get(port);
     if (!open) return;
     if (open.sent) open.seat.host.send({ type: "release", port });
-    else this.#releasePending(port);
+    else this.#rejectPending(port, "released");
   }
 
   counters(port: number): PortCounters | null {
@@ -124,7 +128,7 @@ export class WorkerPlane implements Plane {
     for (const end of this.#rests) end();
     await Promise.all(this.#seats.map((seat) => seat.host.close()));
     // What no worker was told of will never be open.
-    for (const port of [...this.#ports.keys()]) this.#releasePending(port);
+    for (const port of [...this.#ports.keys()]) this.#rejectPending(port, "released");
   }
 
   #row(port: number): number {
@@ -156,7 +160,7 @@ export class WorkerPlane implements Plane {
   #hear(report: WorkerReport): void {
     if (report.type === "event") {
       const { event } = report;
-      if (event.type === "closed" && this.#releasePending(event.port)) return;
+      if (event.type === "closed" && this.#rejectPending(event.port, event.reason)) return;
       this.#options.listener(event);
     } else if (report.type === "opened") {
       const open = this.#ports.get(report.port);
@@ -169,9 +173,10 @@ export class WorkerPlane implements Plane {
   }
 
   /** Forgets the port; true where open() has not resolved, and so no `closed` is owed. */
-  #releasePending(port: number): boolean {
+  #rejectPending(port: number, reason: CloseReason): boolean {
     const pending = this.#forget(port)?.pending;
-    pending?.reject(new PortOpenError(port, "RELEASED", "released before it was open"));
+    const code = reason === "plane_failed" ? "PLANE_FAILED" : "RELEASED";
+    pending?.reject(new PortOpenError(port, code, `${reason} before it was open`));
     return Boolean(pending);
   }
 

@@ -42,10 +42,11 @@ export class SrtConnection implements SrtWatched {
     this.#owner = options.owner;
   }
 
-  watch(): void {
+  /** False when the peer has left before anybody looked. */
+  watch(): boolean {
     this.#interest = SRT_EPOLL_IN;
-    this.#watched = true;
-    this.#poller.watch(this, this.#interest);
+    this.#watched = this.#poller.watch(this, this.#interest);
+    return this.#watched;
   }
 
   /** Starts or stops being told of SRT_EPOLL_IN or SRT_EPOLL_OUT. */

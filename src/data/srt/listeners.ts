@@ -4,6 +4,7 @@
  * old listener is really gone may attach to its dead multiplexer. So a listener rests when its session
  * is over, is used again if the port is granted again, and is only closed when nobody wanted it.
  */
+import { performance } from "node:perf_hooks";
 import {
   addressFamily,
   AF_INET6,
@@ -23,12 +24,14 @@ import {
 } from "../../../ffi/libsrt/mod.ts";
 import { Deadline, type TimerWheel } from "../timer-wheel.ts";
 import type { SrtWorkerSettings } from "../worker-protocol.ts";
-import type { SrtPoller } from "./poller.ts";
+import type { SrtPoller, SrtWatched } from "./poller.ts";
 
 /** Connections that may wait to be accepted. */
 const BACKLOG = 32;
 /** A listener nobody needs is closed after this; until then its port answers handshakes. */
 const REST_MS = 30_000;
+/** Rest of a listener whose connections cannot be taken. */
+const PAUSE_MS = 100;
 /** Between two looks whether a closed listener is gone. */
 const GONE_LOOK_MS = 100;
 /** libsrt's collector needs up to about 4 s; after this the port counts as taken. */
@@ -77,7 +80,10 @@ export class SrtListeners {
   readonly #wheel: TimerWheel;
   readonly #settings: SrtWorkerSettings;
   readonly #stranger: (port: number, remote: string) => void;
+  readonly #exhausted: (port: number) => void;
   readonly #listeners = new Map<number, Listener>();
+  /** Those who wait for an earlier listener to be gone, and their next look. */
+  readonly #looks = new Map<Acceptor, Deadline>();
   /** Closed and perhaps not gone yet: the socket by its port. */
   readonly #leaving = new Map<number, number>();
   readonly #peer = new Uint8Array(SOCKADDR_BYTES);
@@ -90,17 +96,21 @@ export class SrtListeners {
     settings: SrtWorkerSettings;
     /** Somebody connected to a port without a session and was turned away. */
     stranger: (port: number, remote: string) => void;
+    /** libsrt could not hand out a connection: it is out of memory, threads or descriptors. */
+    exhausted: (port: number) => void;
   }) {
     this.#libsrt = options.libsrt;
     this.#poller = options.poller;
     this.#wheel = options.wheel;
     this.#settings = options.settings;
     this.#stranger = options.stranger;
+    this.#exhausted = options.exhausted;
   }
 
   /**
    * Has the port listen and calls back once with null, or with the error; at once where that is
-   * possible, later where an earlier listener is still leaving.
+   * possible, later where an earlier listener is still leaving. Nobody is called back who has been
+   * put to {@link rest} by then.
    */
   open(
     port: number,
@@ -117,9 +127,11 @@ export class SrtListeners {
         return done(null);
       }
       if (this.#isLeaving(port) && then_ms < until_ms) {
+        this.#looks.set(acceptor, look);
         this.#wheel.schedule(look, then_ms + GONE_LOOK_MS);
         return;
       }
+      this.#looks.delete(acceptor);
       try {
         this.#listen(port, acceptor);
       } catch (error) {
@@ -131,8 +143,13 @@ export class SrtListeners {
     attempt(now_ms);
   }
 
-  /** The acceptor's session is over; its listener rests, unless somebody else has it by now. */
+  /** The acceptor's session is over; its listener, if it has got one, rests. */
   rest(acceptor: Acceptor, now_ms: number): void {
+    const look = this.#looks.get(acceptor);
+    if (look) {
+      this.#wheel.cancel(look);
+      this.#looks.delete(acceptor);
+    }
     const listener = this.#listeners.get(acceptor.port);
     if (listener?.acceptor !== acceptor) return;
     listener.acceptor = null;
@@ -148,16 +165,17 @@ export class SrtListeners {
     const rest = new Deadline(() => this.#close(port));
     const listener: Listener = { socket, acceptor, rest };
     this.#listeners.set(port, listener);
-    this.#poller.watch({ socket, ready: () => this.#accept(port, listener) }, SRT_EPOLL_IN);
+    const watched = { socket, ready: () => this.#accept(port, listener, watched) };
+    this.#poller.watch(watched, SRT_EPOLL_IN);
   }
 
-  #accept(port: number, listener: Listener): void {
+  #accept(port: number, listener: Listener, watched: SrtWatched): void {
     const libsrt = this.#libsrt;
     for (let i = 0; i < BACKLOG; i++) {
       this.#peerBytes[0] = SOCKADDR_BYTES;
       const socket = libsrt.srt_accept(listener.socket, this.#peer, this.#peerBytes);
       if (socket === SRT_ERROR) {
-        if (libsrt.lastError() !== SRT_EASYNCRCV) throw libsrt.failure("srt_accept");
+        if (libsrt.lastError() !== SRT_EASYNCRCV) this.#pause(port, watched);
         return;
       }
       const from = decodeAddress(this.#peer);
@@ -169,6 +187,17 @@ export class SrtListeners {
         this.#stranger(port, remote);
       }
     }
+  }
+
+  /** Told of the same connection again and again, the loop would spin. */
+  #pause(port: number, watched: SrtWatched): void {
+    this.#exhausted(port);
+    this.#poller.rewatch(watched, 0);
+    const resume = new Deadline(() => {
+      if (this.#listeners.get(port)?.socket !== watched.socket) return;
+      this.#poller.rewatch(watched, SRT_EPOLL_IN);
+    });
+    this.#wheel.schedule(resume, performance.now() + PAUSE_MS);
   }
 
   #close(port: number): void {

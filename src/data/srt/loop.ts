@@ -72,6 +72,14 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
           detail: "no session is reserved on this port",
           remote,
         }),
+      exhausted: (port) =>
+        this.#context.event({
+          type: "shed",
+          port,
+          limit: "descriptors",
+          count: 1,
+          remote: "unknown",
+        }),
     });
     this.#context = {
       libsrt,
@@ -130,12 +138,11 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     const farewells = this.#farewells;
     const counters = new CounterRow(this.#counters, row);
     const opened = new SrtPort({ context, port, session_id, counters, farewells });
-    // Registered first: a release may come while an earlier listener is still leaving.
+    // Registered first: a release may come while an earlier listener is still leaving, and puts the
+    // port's wish to listen to rest.
     this.#ports.set(port, opened);
     counters.clear();
     this.#listeners.open(port, context.now_ms, opened, (failure) => {
-      // Released before it could listen.
-      if (this.#ports.get(port) !== opened) return this.#listeners.rest(opened, context.now_ms);
       if (!failure) return this.#channel.report({ type: "opened", port });
       if (!(failure instanceof SrtError)) throw failure;
       this.#ports.delete(port);

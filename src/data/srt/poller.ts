@@ -32,12 +32,14 @@ export class SrtPoller {
     return this.#watched.size;
   }
 
-  watch(watched: SrtWatched, events: number): void {
+  /** False for a socket that is gone already. */
+  watch(watched: SrtWatched, events: number): boolean {
     this.#interest[0] = events | SRT_EPOLL_ERR;
     if (this.#libsrt.srt_epoll_add_usock(this.#epoll, watched.socket, this.#interest) < 0) {
-      throw this.#libsrt.failure("srt_epoll_add_usock");
+      return false;
     }
     this.#watched.set(watched.socket, watched);
+    return true;
   }
 
   /**

@@ -72,7 +72,9 @@ export class SrtPort implements SrtConnectionOwner {
     }
     const connection = new SrtConnection({ ...accepted, libsrt, poller, owner: this });
     this.#unproven.add(connection, this.#context.now_ms);
-    connection.watch();
+    if (!connection.watch()) {
+      this.#reject(connection, "hello_error", "the connection ended before its hello");
+    }
   }
 
   connectionReady(connection: SrtConnection, events: number): void {

@@ -83,7 +83,11 @@ export class SrtSession {
     if (this.#over) return;
     const [from, to] = connection === this.client ? [this.#up, this.#down] : [this.#down, this.#up];
     const before = from.bytes + to.bytes;
-    if (events & SRT_EPOLL_ERR && !this.#left) this.#lose(connection);
+    if (events & SRT_EPOLL_ERR) {
+      // The one that was still to get the last messages is gone as well.
+      if (this.#left && this.#left !== connection) return this.#port.endSession(this.#left);
+      if (!this.#left) this.#lose(connection);
+    }
     if (events & SRT_EPOLL_OUT && !connection.broken) this.#pump(to);
     if (events & (SRT_EPOLL_IN | SRT_EPOLL_ERR)) this.#pump(from);
     this.#note(before);

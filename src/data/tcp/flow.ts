@@ -9,13 +9,6 @@ import { SPLICE_F_MOVE, SPLICE_F_NONBLOCK } from "../../../ffi/libc/mod.ts";
 import type { Connection } from "./connection.ts";
 import { type Pipe, PIPE_BYTES, type PipePool } from "./pipes.ts";
 
-/**
- * A pipe has at least 16 slots and each holds at least one byte, so a fill below this cannot have been
- * cut short by a full pipe: the source is drained and the call that would say EAGAIN is saved, which
- * is a third of the calls that a small message costs.
- */
-const SURELY_DRAINED = 16;
-
 export type FlowProgress =
   /** Nothing more can be done until epoll says so. */
   | "blocked"
@@ -91,8 +84,10 @@ export class Flow {
     const moved = splice(this.#libc, this.source.fd, this.#pipe.write, PIPE_BYTES);
     if (moved > 0) {
       this.#inPipe = moved;
+      // Fewer bytes than the pipe has slots cannot have been cut short by a full pipe: the source is
+      // drained, and the call that would say EAGAIN is saved, a third of what a small message costs.
       // With a FIN behind the bytes no further edge would come to read it by.
-      if (moved < SURELY_DRAINED && !this.source.finished) this.source.readable = false;
+      if (moved < this.#pipe.slots && !this.source.finished) this.source.readable = false;
     } else if (moved === 0) {
       this.#sourceEnded = true;
     } else if (this.#libc.errno() === EAGAIN) {

@@ -4,6 +4,7 @@
  * session has none.
  */
 import {
+  F_GETPIPE_SZ,
   F_SETPIPE_SZ,
   type Libc,
   O_CLOEXEC,
@@ -19,16 +20,20 @@ const SPARE_MAX = 64;
 export interface Pipe {
   readonly read: number;
   readonly write: number;
+  /** Pieces it holds; each is of one byte at least and of one page at most. */
+  readonly slots: number;
 }
 
 export class PipePool {
   readonly #libc: Libc;
+  readonly #page_bytes: number;
   readonly #spare: Pipe[] = [];
   readonly #lent = new Set<Pipe>();
   readonly #pair = new Int32Array(2);
 
   constructor({ libc }: { libc: Libc }) {
     this.#libc = libc;
+    this.#page_bytes = libc.getpagesize();
   }
 
   /** Lends an empty pipe; an error where the process has no descriptors left. */
@@ -60,12 +65,14 @@ export class PipePool {
   #make(): Pipe | SystemCallError {
     const libc = this.#libc;
     if (libc.pipe2(this.#pair, O_NONBLOCK | O_CLOEXEC) < 0) return libc.failure("pipe2");
-    const pipe = { read: this.#pair[0], write: this.#pair[1] };
-    // Beyond fs.pipe-user-pages-soft the kernel refuses; a pipe of its own size works as well, slower.
+    const [read, write] = this.#pair;
+    // Beyond fs.pipe-user-pages-soft the kernel refuses and may have made the pipe very small; one of
+    // any size works, only slower.
     for (let bytes = PIPE_BYTES; bytes > 65_536; bytes /= 2) {
-      if (libc.fcntl(pipe.write, F_SETPIPE_SZ, bytes) >= 0) break;
+      if (libc.fcntl(write, F_SETPIPE_SZ, bytes) >= 0) break;
     }
-    return pipe;
+    const bytes = libc.fcntl(write, F_GETPIPE_SZ, 0);
+    return { read, write, slots: Math.floor(bytes / this.#page_bytes) };
   }
 
   #destroy(pipe: Pipe): void {

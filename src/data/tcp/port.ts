@@ -6,9 +6,11 @@ import {
   addressFamily,
   decodeAddress,
   EAGAIN,
-  ECONNABORTED,
-  EINTR,
+  EMFILE,
   encodeAddress,
+  ENFILE,
+  ENOBUFS,
+  ENOMEM,
   EPOLLIN,
   FIONREAD,
   formatAddress,
@@ -42,12 +44,16 @@ import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { TcpSession } from "./session.ts";
 
-/** Connections that may wait to be accepted; two are expected, the rest is somebody knocking. */
-const BACKLOG = 64;
+/**
+ * Connections that may wait to be accepted. Two are expected; the rest is room for a flood, in which
+ * an honest end would otherwise lose a second to its SYN's retry.
+ */
+const BACKLOG = 1024;
 /** Accepted in one turn, so that a flood on one port does not hold up the sessions. */
 const ACCEPTS_PER_TURN = 64;
 /** Rest of a listener when the process has no descriptor left; without it the loop would spin. */
 const STARVED_MS = 100;
+const OUT_OF_RESOURCES = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
 const NEWLINE = 10;
 /** A peer whose host is gone without a word is noticed after 60 + 3 × 10 s. */
 const KEEPALIVE: [option: number, value: number][] = [
@@ -149,8 +155,8 @@ export class TcpPort implements ConnectionOwner {
       if (fd < 0) {
         const errno = libc.errno();
         if (errno === EAGAIN) return;
-        // A connection that broke off while it waited is nobody's loss; anything else is ours.
-        if (errno !== EINTR && errno !== ECONNABORTED) return this.#starve();
+        if (OUT_OF_RESOURCES.has(errno)) return this.#starve();
+        // A connection that broke off while it waited: an error of its network, told here.
         continue;
       }
       const { host, port } = decodeAddress(peer);

@@ -120,3 +120,10 @@ describe("socket addresses", () => {
     );
   });
 });
+
+test("a port or an address that would be read as another one is refused", () => {
+  for (const port of [-1, 65_536, 1.5, NaN]) {
+    expect(() => encodeAddress("127.0.0.1", port)).toThrow("Cannot use port");
+  }
+  expect(() => encodeAddress("010.1.1.1", 80)).toThrow('Cannot parse address "010.1.1.1"');
+});
