@@ -1,24 +1,17 @@
 /** `relayx --version`: everything about this build that a bug report needs. */
+import type { LibsrtReport } from "../data/srt/version.ts";
 import { PRODUCT_VERSION, PROTOCOL_VERSION, runtimeVersion } from "../version.ts";
 
-/** The libsrt in use, as the SRT plane describes it. */
-interface LibsrtVersion {
-  version: string;
-  path: string;
-  /** True where this version has published vulnerabilities and nothing says that they are fixed. */
-  vulnerable: boolean;
-  /** The distribution's package and revision it was built from, where that is known. */
-  package?: string;
-}
-
 export async function versionText(
-  libsrt: () => Promise<LibsrtVersion> = loadLibsrt,
+  libsrt: () => Promise<LibsrtReport> = loadLibsrt,
 ): Promise<string> {
   const lines = [`relayx ${PRODUCT_VERSION}`, `protocol relay_X V4 ${PROTOCOL_VERSION}`];
   try {
     const found = await libsrt();
-    const origin = found.package === undefined ? found.path : `${found.package}, ${found.path}`;
-    lines.push(`libsrt ${found.version} (${origin})`);
+    // An embedded library has no path that means anything to a person.
+    const place = found.origin === "embedded" ? "embedded" : `${found.origin}, ${found.path}`;
+    const from = found.package === undefined ? "" : `, from ${found.package}`;
+    lines.push(`libsrt ${found.version} (${place}${from})`);
     if (found.vulnerable) {
       lines.push(
         `warning: libsrt ${found.version} has known vulnerabilities that a peer can use without ` +
@@ -33,7 +26,7 @@ export async function versionText(
   return `${lines.join("\n")}\n`;
 }
 
-async function loadLibsrt(): Promise<LibsrtVersion> {
+async function loadLibsrt(): Promise<LibsrtReport> {
   const { libsrtVersion } = await import("../data/srt/version.ts");
   return libsrtVersion();
 }

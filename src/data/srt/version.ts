@@ -1,6 +1,6 @@
 /** Which libsrt this program would run with. */
 import process from "node:process";
-import { openLibsrt } from "../../../ffi/libsrt/mod.ts";
+import { type LibsrtLocation, openLibsrt } from "../../../ffi/libsrt/mod.ts";
 
 /** `RELAYX_LIBSRT` names another library than the one that relayx carries. */
 export function libsrtOverride(): string | undefined {
@@ -11,7 +11,7 @@ export interface LibsrtReport {
   version: string;
   /** What was opened. */
   path: string;
-  origin: string;
+  origin: LibsrtLocation["origin"];
   /** The distribution's package it was linked from, where that is known. */
   package?: string;
   /** True for a version with known unauthenticated flaws that is not known to be patched. */

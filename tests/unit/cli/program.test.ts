@@ -123,7 +123,8 @@ describe("relayx --version", () => {
     const text = await versionText(() =>
       Promise.resolve({
         version: "1.5.1",
-        path: "embedded",
+        path: "/proc/self/fd/5",
+        origin: "embedded",
         vulnerable: false,
         package: "libsrt-openssl-dev 1.5.1-1+deb12u2",
       })
@@ -131,7 +132,7 @@ describe("relayx --version", () => {
     expect(text.split("\n")).toEqual([
       `relayx ${product.version}`,
       "protocol relay_X V4 1.4",
-      "libsrt 1.5.1 (libsrt-openssl-dev 1.5.1-1+deb12u2, embedded)",
+      "libsrt 1.5.1 (embedded, from libsrt-openssl-dev 1.5.1-1+deb12u2)",
       expect.stringMatching(/^runtime Bun \d+\.\d+\.\d+/),
       "",
     ]);
@@ -139,9 +140,16 @@ describe("relayx --version", () => {
 
   test("warns about a vulnerable libsrt", async () => {
     const text = await versionText(() =>
-      Promise.resolve({ version: "1.5.1", path: "/usr/lib/libsrt.so", vulnerable: true })
+      Promise.resolve({
+        version: "1.5.1",
+        path: "/usr/lib/libsrt.so",
+        origin: "system",
+        vulnerable: true,
+      })
     );
-    expect(text).toContain("libsrt 1.5.1 (/usr/lib/libsrt.so)\nwarning: libsrt 1.5.1 has known");
+    expect(text).toContain(
+      "libsrt 1.5.1 (system, /usr/lib/libsrt.so)\nwarning: libsrt 1.5.1 has known",
+    );
   });
 
   test("says why there is no libsrt, and the rest all the same", async () => {
