@@ -45,6 +45,7 @@ const CHECKS: readonly CrossCheck[] = [
     },
   },
   withinLimit("unproven_per_address_max", "unproven_max"),
+  withinLimit("srt_unproven_per_address_max", "srt_unproven_max"),
   withinLimit("waiting_requests_per_client_max", "waiting_requests_max"),
   // The queue must be able to hold one message of the greatest size.
   withinLimit("message_bytes_max", "control_queue_bytes_max"),

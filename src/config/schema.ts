@@ -52,6 +52,8 @@ export const configSchema = z.strictObject({
   limits: z.strictObject({
     unproven_max: integer({ min: 1, max: COUNT_MAX }).default(4096),
     unproven_per_address_max: integer({ min: 1, max: COUNT_MAX }).default(1024),
+    srt_unproven_max: integer({ min: 1, max: COUNT_MAX }).default(512),
+    srt_unproven_per_address_max: integer({ min: 1, max: COUNT_MAX }).default(256),
     hello_bytes_max: integer({ min: 64, max: 4096, unit: "bytes" }).default(4096),
     hello_timeout_ms: integer({ min: 1, max: 60_000, unit: "ms" }).default(2000),
     message_bytes_max: integer({ min: 1024, max: 16_777_216, unit: "bytes" }).default(65_536),

@@ -3,11 +3,16 @@
  * over a bound is turned away at once, and it is counted and told at most once a second.
  */
 
-export type AdmissionLimit = "unproven_max" | "unproven_per_address_max";
+type Bound = "unproven_max" | "unproven_per_address_max";
+
+/** The name of a bound in the configuration; a plane may have bounds of its own. */
+export type AdmissionLimit = Bound | `srt_${Bound}`;
 
 export interface AdmissionOptions {
   unproven_max: number;
   unproven_per_address_max: number;
+  /** What stands before the two names in the configuration. */
+  unproven_prefix: "" | "srt_";
 }
 
 export class Admission {
@@ -21,9 +26,11 @@ export class Admission {
 
   /** Counts one more unproven connection, or names the bound that forbids it. */
   enter(address: string): AdmissionLimit | null {
-    if (this.#total >= this.#options.unproven_max) return "unproven_max";
+    if (this.#total >= this.#options.unproven_max) return this.#name("unproven_max");
     const there = this.#perAddress.get(address) ?? 0;
-    if (there >= this.#options.unproven_per_address_max) return "unproven_per_address_max";
+    if (there >= this.#options.unproven_per_address_max) {
+      return this.#name("unproven_per_address_max");
+    }
     this.#total++;
     this.#perAddress.set(address, there + 1);
     return null;
@@ -35,6 +42,10 @@ export class Admission {
     this.#total--;
     if (there <= 1) this.#perAddress.delete(address);
     else this.#perAddress.set(address, there - 1);
+  }
+
+  #name(bound: Bound): AdmissionLimit {
+    return `${this.#options.unproven_prefix}${bound}`;
   }
 
   get total(): number {

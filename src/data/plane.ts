@@ -8,6 +8,8 @@
  * in between. Exactly one `closed` follows every `open()` that resolved, whatever ends it.
  */
 
+import type { AdmissionLimit } from "./admission.ts";
+
 /** The planes of V4. "zmq" is plain TCP and keeps its historical label on the wire. */
 export type PlaneKind = "zmq" | "srt";
 
@@ -69,8 +71,8 @@ export type PlaneEvent =
   | {
     type: "shed";
     port: number;
-    /** `descriptors`: the process has no descriptor or memory left for one more. */
-    limit: "unproven_max" | "unproven_per_address_max" | "descriptors";
+    /** The key of the bound; `descriptors`: the process has no descriptor or memory for one more. */
+    limit: AdmissionLimit | "descriptors";
     count: number;
     remote: string;
   }

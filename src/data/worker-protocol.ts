@@ -24,6 +24,8 @@ export interface WorkerSettings {
   hello_bytes_max: number;
   unproven_max: number;
   unproven_per_address_max: number;
+  /** What stands before the names of the two in the configuration. */
+  unproven_prefix: "" | "srt_";
   /** 0 means never. */
   session_idle_timeout_ms: number;
 }

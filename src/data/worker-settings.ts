@@ -11,6 +11,7 @@ export function commonSettings(config: Config, { workers }: { workers: number })
     hello_bytes_max: limits.hello_bytes_max,
     unproven_max: Math.max(1, Math.floor(limits.unproven_max / workers)),
     unproven_per_address_max: Math.max(1, Math.floor(limits.unproven_per_address_max / workers)),
+    unproven_prefix: "",
     session_idle_timeout_ms: gateway.session_idle_timeout,
   };
 }

@@ -11,6 +11,9 @@ export class SrtPlane extends WorkerPlane {
   constructor({ config, listener }: { config: Config; listener: PlaneListener }) {
     const settings = (): SrtWorkerSettings => ({
       ...commonSettings(config, { workers: 1 }),
+      unproven_max: config.limits.srt_unproven_max,
+      unproven_per_address_max: config.limits.srt_unproven_per_address_max,
+      unproven_prefix: "srt_",
       latency_ms: config.gosrt.latency,
       maxbw_bps: config.gosrt.maxbw,
       ipttl: config.gosrt.ipttl,

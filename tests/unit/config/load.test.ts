@@ -73,6 +73,8 @@ const DEFAULTS = {
   limits: {
     unproven_max: 4096,
     unproven_per_address_max: 1024,
+    srt_unproven_max: 512,
+    srt_unproven_per_address_max: 256,
     hello_bytes_max: 4096,
     hello_timeout_ms: 2000,
     message_bytes_max: 65_536,
@@ -201,6 +203,8 @@ describe("what is wrong says so", () => {
     ["logging", "compress", '"yes"', '"yes"', "true or false"],
     ["limits", "unproven_max", "0", "0", count],
     ["limits", "unproven_per_address_max", "0", "0", count],
+    ["limits", "srt_unproven_max", "0", "0", count],
+    ["limits", "srt_unproven_per_address_max", "0", "0", count],
     ["limits", "hello_bytes_max", "4097", "4097", integer(64, 4096, "bytes")],
     ["limits", "hello_timeout_ms", "2s", '"2s"', integer(1, 60_000, "ms")],
     ["limits", "message_bytes_max", "1", "1", integer(1024, 16_777_216, "bytes")],
@@ -307,6 +311,7 @@ loging: 3
 
   test.each([
     ["unproven_per_address_max", 5000, "unproven_max", 4999],
+    ["srt_unproven_per_address_max", 600, "srt_unproven_max", 599],
     ["waiting_requests_per_client_max", 300, "waiting_requests_max", 299],
     ["message_bytes_max", 70_000, "control_queue_bytes_max", 69_999],
   ])("limits.%s of %d beyond limits.%s of %d", (part, more, whole, less) => {

@@ -3,7 +3,11 @@ import { Admission } from "../../../src/data/admission.ts";
 import { announcedRandom } from "../../harness/random.ts";
 
 test("names the bound that is reached, the one on all first", () => {
-  const admission = new Admission({ unproven_max: 3, unproven_per_address_max: 2 });
+  const admission = new Admission({
+    unproven_max: 3,
+    unproven_per_address_max: 2,
+    unproven_prefix: "",
+  });
   expect([admission.enter("a"), admission.enter("a"), admission.enter("a")]).toEqual([
     null,
     null,
@@ -20,7 +24,7 @@ test("names the bound that is reached, the one on all first", () => {
 
 test("counts like a list of all who are there", () => {
   const random = announcedRandom("admission");
-  const limits = { unproven_max: 12, unproven_per_address_max: 4 };
+  const limits = { unproven_max: 12, unproven_per_address_max: 4, unproven_prefix: "" } as const;
   const admission = new Admission(limits);
   const there: string[] = [];
   for (let i = 0; i < 5_000; i++) {
@@ -39,4 +43,16 @@ test("counts like a list of all who are there", () => {
     }
     expect(admission.total).toBe(there.length);
   }
+});
+
+test("a plane with bounds of its own names them by their own keys", () => {
+  const admission = new Admission({
+    unproven_max: 2,
+    unproven_per_address_max: 1,
+    unproven_prefix: "srt_",
+  });
+  admission.enter("a");
+  expect(admission.enter("a")).toBe("srt_unproven_per_address_max");
+  admission.enter("b");
+  expect(admission.enter("c")).toBe("srt_unproven_max");
 });

@@ -9,7 +9,11 @@ interface Peer {
 
 function setUp() {
   const wheel = new TimerWheel({ now_ms: 0 });
-  const admission = new Admission({ unproven_max: 3, unproven_per_address_max: 2 });
+  const admission = new Admission({
+    unproven_max: 3,
+    unproven_per_address_max: 2,
+    unproven_prefix: "",
+  });
   const overdue: Peer[] = [];
   const unproven = new UnprovenConnections<Peer>({
     admission,
