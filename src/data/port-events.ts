@@ -66,3 +66,20 @@ export class PortEvents {
     return { role: role!, id, remote };
   }
 }
+
+/** Somebody came to a port that listens without a session, and was closed. */
+export function strangerEvent(port: number, remote: string): PlaneEvent {
+  return {
+    type: "rejected",
+    port,
+    session_id: "",
+    status: "alloc_mismatch",
+    detail: "no session is reserved on this port",
+    remote,
+  };
+}
+
+/** The process has no descriptor or memory left to take one more connection. */
+export function exhaustedEvent(port: number): PlaneEvent {
+  return { type: "shed", port, limit: "descriptors", count: 1, remote: "unknown" };
+}

@@ -32,6 +32,7 @@ export interface RigSettings {
   linger_s?: number;
   unproven_max?: number;
   unproven_per_address_max?: number;
+  srt_unproven_per_address_max?: number;
   sndbuf?: number;
   rcvbuf?: number;
 }
@@ -221,6 +222,7 @@ function configOf(block: PortBlock, settings: RigSettings) {
       hello_timeout_ms: settings.hello_timeout_ms,
       unproven_max: settings.unproven_max,
       unproven_per_address_max: settings.unproven_per_address_max,
+      srt_unproven_per_address_max: settings.srt_unproven_per_address_max,
     }),
   });
 }

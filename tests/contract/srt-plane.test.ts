@@ -188,7 +188,7 @@ function endsWith(peer: SrtPeer, length: number): boolean {
 
 describe("the SRT plane's bounds", () => {
   test("turns away more unproven connections than allowed, and says so", async () => {
-    const rig = await startSrt({ unproven_per_address_max: 2 });
+    const rig = await startSrt({ srt_unproven_per_address_max: 2 });
     try {
       const { port, session_id } = await rig.open();
       // Those who are turned away may not even have seen that they were connected.
@@ -196,7 +196,7 @@ describe("the SRT plane's bounds", () => {
         Array.from({ length: 5 }, () => rig.connect(port)),
       );
       expect(await rig.event("shed", port)).toMatchObject({
-        limit: "unproven_per_address_max",
+        limit: "srt_unproven_per_address_max",
         count: 3,
       });
       for (const end of dialled) if (end.status === "fulfilled") end.value.destroy();

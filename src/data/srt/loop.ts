@@ -8,6 +8,7 @@ import { type Libsrt, SrtError } from "../../../ffi/libsrt/mod.ts";
 import { Admission } from "../admission.ts";
 import { CounterRow } from "../counters.ts";
 import { LineSampler } from "../line-sampler.ts";
+import { exhaustedEvent, strangerEvent } from "../port-events.ts";
 import { ShedReports } from "../shed-reports.ts";
 import { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
@@ -63,23 +64,8 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
       poller: this.#poller,
       wheel,
       settings,
-      stranger: (port, remote) =>
-        channel.event({
-          type: "rejected",
-          port,
-          session_id: "",
-          status: "alloc_mismatch",
-          detail: "no session is reserved on this port",
-          remote,
-        }),
-      exhausted: (port) =>
-        this.#context.event({
-          type: "shed",
-          port,
-          limit: "descriptors",
-          count: 1,
-          remote: "unknown",
-        }),
+      stranger: (port, remote) => channel.event(strangerEvent(port, remote)),
+      exhausted: (port) => this.#context.event(exhaustedEvent(port)),
     });
     this.#context = {
       libsrt,

@@ -12,6 +12,7 @@ import { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
 import type { TcpWorkerSettings } from "../worker-protocol.ts";
 import type { TcpContext } from "./context.ts";
+import { TcpListeners } from "./listeners.ts";
 import { PipePool } from "./pipes.ts";
 import { Poller } from "./poller.ts";
 import { TcpPort } from "./port.ts";
@@ -27,6 +28,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
   readonly #pipes: PipePool;
   readonly #ports = new Map<number, TcpPort>();
   readonly #context: TcpContext;
+  readonly #listeners: TcpListeners;
   readonly #shed: ShedReports;
   #runnable: TcpPort[] = [];
   #stopping = false;
@@ -61,8 +63,19 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
         else channel.event(event);
       },
       enqueue: (port) => this.#enqueue(port),
-      remove: (port) => this.#ports.delete(port.port),
+      remove: (port) => {
+        this.#ports.delete(port.port);
+        this.#listeners.rest(port);
+      },
     };
+    this.#listeners = new TcpListeners({
+      libc,
+      poller: this.#poller,
+      wheel: this.#wheel,
+      settings,
+      event: (event) => this.#context.event(event),
+      now_ms: () => this.#context.now_ms,
+    });
   }
 
   run(): void {
@@ -84,6 +97,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
 
   abandon(): void {
     for (const port of [...this.#ports.values()]) port.close("plane_failed");
+    this.#listeners.close();
     this.#pipes.close();
     this.#poller.close();
   }
@@ -92,7 +106,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     const counters = new CounterRow(this.#counters, row);
     const opened = new TcpPort({ context: this.#context, port, session_id, counters });
     try {
-      opened.open();
+      this.#listeners.open(opened);
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       const { code, message } = error;

@@ -1,72 +1,23 @@
 /**
- * A granted port: its listener, the connections that have not said who they are, the two seats, and
- * the session once both are taken.
+ * A granted port: the connections that have not said who they are, the two seats, and the session
+ * once both are taken.
  */
-import {
-  addressFamily,
-  decodeAddress,
-  EAGAIN,
-  EMFILE,
-  encodeAddress,
-  ENFILE,
-  ENOBUFS,
-  ENOMEM,
-  EPOLLIN,
-  FIONREAD,
-  formatAddress,
-  IPPROTO_IPV6,
-  IPPROTO_TCP,
-  IPV6_V6ONLY,
-  type Libc,
-  MSG_PEEK,
-  SO_KEEPALIVE,
-  SO_RCVBUF,
-  SO_REUSEADDR,
-  SO_SNDBUF,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  SOCK_STREAM,
-  SOCKADDR_BYTES,
-  SOL_SOCKET,
-  TCP_KEEPCNT,
-  TCP_KEEPIDLE,
-  TCP_KEEPINTVL,
-  TCP_NODELAY,
-} from "../../../ffi/libc/mod.ts";
+import { EAGAIN, FIONREAD, type Libc, MSG_PEEK } from "../../../ffi/libc/mod.ts";
 import type { CounterRow } from "../counters.ts";
 import { type Hello, parseHello, startsLikeHello } from "../hello.ts";
 import type { CloseReason, RejectStatus, Role } from "../plane.ts";
 import { PortEvents } from "../port-events.ts";
 import { Seats } from "../seats.ts";
-import { Deadline } from "../timer-wheel.ts";
 import { UnprovenConnections } from "../unproven.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
+import type { Accepted, Acceptor } from "./listeners.ts";
 import { TcpSession } from "./session.ts";
 
-/**
- * Connections that may wait to be accepted. Two are expected; the rest is room for a flood, in which
- * an honest end would otherwise lose a second to its SYN's retry.
- */
-const BACKLOG = 1024;
-/** Accepted in one turn, so that a flood on one port does not hold up the sessions. */
-const ACCEPTS_PER_TURN = 64;
-/** Rest of a listener when the process has no descriptor left; without it the loop would spin. */
-const STARVED_MS = 100;
-const OUT_OF_RESOURCES = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
 const NEWLINE = 10;
-/** A peer whose host is gone without a word is noticed after 60 + 3 × 10 s. */
-const KEEPALIVE: [option: number, value: number][] = [
-  [TCP_KEEPIDLE, 60],
-  [TCP_KEEPINTVL, 10],
-  [TCP_KEEPCNT, 3],
-];
-
-const peer = new Uint8Array(SOCKADDR_BYTES);
-const peerBytes = new Uint32Array(1);
 const count = new Int32Array(1);
 
-export class TcpPort implements ConnectionOwner {
+export class TcpPort implements ConnectionOwner, Acceptor {
   readonly port: number;
   readonly session_id: string;
   readonly #context: TcpContext;
@@ -74,8 +25,6 @@ export class TcpPort implements ConnectionOwner {
   readonly #events: PortEvents;
   readonly #seats: Seats<Connection>;
   readonly #unproven: UnprovenConnections<Connection>;
-  readonly #starved = new Deadline(() => this.#listen());
-  #listener: { fd: number; ready: () => void } | null = null;
   #session: TcpSession | null = null;
   #closed = false;
 
@@ -103,16 +52,22 @@ export class TcpPort implements ConnectionOwner {
     });
   }
 
-  /** Binds and listens. Throws {@link SystemCallError}. */
-  open(): void {
-    const { poller, settings, libc } = this.#context;
-    const fd = openListener(libc, settings, this.port);
-    this.#listener = { fd, ready: () => this.#accept() };
-    poller.watch(this.#listener, EPOLLIN);
-  }
-
   get session(): TcpSession | null {
     return this.#session;
+  }
+
+  /** Takes a connection that the listener has accepted. */
+  accept({ fd, address, remote }: Accepted): void {
+    const { libc, poller } = this.#context;
+    const limit = this.#unproven.admit(address);
+    if (limit) {
+      libc.close(fd);
+      this.#events.shed(remote, limit);
+      return;
+    }
+    const connection = new Connection({ libc, fd, remote, address, owner: this });
+    connection.watch(poller);
+    this.#unproven.add(connection, this.#context.now_ms);
   }
 
   connectionReady(connection: Connection): void {
@@ -126,67 +81,14 @@ export class TcpPort implements ConnectionOwner {
   close(reason: CloseReason, by: Role | null = null): void {
     if (this.#closed) return;
     this.#closed = true;
-    const { poller, libc, wheel } = this.#context;
-    wheel.cancel(this.#starved);
     for (const connection of this.#unproven) this.#drop(connection);
     for (const role of ["client", "server"] as const) {
       const waiting = this.#seats.at(role);
       if (waiting && !this.#session) this.#closeConnection(waiting);
     }
     this.#session?.close();
-    if (this.#listener) {
-      poller.forget(this.#listener.fd);
-      libc.close(this.#listener.fd);
-    }
     this.#context.remove(this);
     this.#events.closed(reason, by, this.#session);
-  }
-
-  #accept(): void {
-    const { libc } = this.#context;
-    for (let i = 0; i < ACCEPTS_PER_TURN && this.#listener; i++) {
-      peerBytes[0] = SOCKADDR_BYTES;
-      const fd = libc.accept4(
-        this.#listener.fd,
-        peer,
-        peerBytes,
-        SOCK_NONBLOCK | SOCK_CLOEXEC,
-      );
-      if (fd < 0) {
-        const errno = libc.errno();
-        if (errno === EAGAIN) return;
-        if (OUT_OF_RESOURCES.has(errno)) return this.#starve();
-        // A connection that broke off while it waited: an error of its network, told here.
-        continue;
-      }
-      const { host, port } = decodeAddress(peer);
-      this.#admit(fd, host, formatAddress({ host, port }));
-    }
-  }
-
-  #admit(fd: number, address: string, remote: string): void {
-    const { libc, poller } = this.#context;
-    const limit = this.#unproven.admit(address);
-    if (limit) {
-      libc.close(fd);
-      this.#events.shed(remote, limit);
-      return;
-    }
-    const connection = new Connection({ libc, fd, remote, address, owner: this });
-    connection.watch(poller);
-    this.#unproven.add(connection, this.#context.now_ms);
-  }
-
-  /** No descriptor or no memory for one more connection: the listener rests. */
-  #starve(): void {
-    const { poller, wheel } = this.#context;
-    poller.rewatch(this.#listener!, 0);
-    wheel.schedule(this.#starved, this.#context.now_ms + STARVED_MS);
-    this.#events.shed("unknown", "descriptors");
-  }
-
-  #listen(): void {
-    if (this.#listener) this.#context.poller.rewatch(this.#listener, EPOLLIN);
   }
 
   /**
@@ -290,33 +192,4 @@ export class TcpPort implements ConnectionOwner {
 
 function unread(libc: Libc, fd: number): number {
   return libc.ioctl(fd, FIONREAD, count) < 0 ? 0 : count[0];
-}
-
-function openListener(
-  libc: Libc,
-  settings: { bind_address: string; sndbuf_bytes: number; rcvbuf_bytes: number },
-  port: number,
-): number {
-  const host = settings.bind_address;
-  const about = formatAddress({ host, port });
-  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  const fd = libc.socket(addressFamily(host), type, 0);
-  if (fd < 0) throw libc.failure("socket");
-  const set = (level: number, option: number, value: number) =>
-    libc.setsockopt(fd, level, option, Int32Array.of(value), 4);
-  // Connections of an earlier session on this port may still be in TIME_WAIT.
-  set(SOL_SOCKET, SO_REUSEADDR, 1);
-  if (host === "::") set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  // What is accepted inherits all of these.
-  set(SOL_SOCKET, SO_KEEPALIVE, 1);
-  for (const [option, value] of KEEPALIVE) set(IPPROTO_TCP, option, value);
-  set(IPPROTO_TCP, TCP_NODELAY, 1);
-  if (settings.sndbuf_bytes > 0) set(SOL_SOCKET, SO_SNDBUF, settings.sndbuf_bytes);
-  if (settings.rcvbuf_bytes > 0) set(SOL_SOCKET, SO_RCVBUF, settings.rcvbuf_bytes);
-  const address = encodeAddress(host, port);
-  const bound = libc.bind(fd, address, address.length) === 0;
-  if (bound && libc.listen(fd, BACKLOG) === 0) return fd;
-  const failure = libc.failure(bound ? "listen" : "bind", about);
-  libc.close(fd);
-  throw failure;
 }

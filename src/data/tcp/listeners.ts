@@ -1,0 +1,208 @@
+/**
+ * The listening sockets of a worker. A port listens while it is granted and for a moment after: under
+ * a stream of short sessions the lowest ports are granted again at once, and to bind one anew takes
+ * the kernel a look at every connection of it that is still in TIME_WAIT, thousands by then.
+ */
+import {
+  addressFamily,
+  decodeAddress,
+  EAGAIN,
+  EMFILE,
+  encodeAddress,
+  ENFILE,
+  ENOBUFS,
+  ENOMEM,
+  EPOLLIN,
+  formatAddress,
+  IPPROTO_IPV6,
+  IPPROTO_TCP,
+  IPV6_V6ONLY,
+  type Libc,
+  SO_KEEPALIVE,
+  SO_RCVBUF,
+  SO_REUSEADDR,
+  SO_SNDBUF,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOCKADDR_BYTES,
+  SOL_SOCKET,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
+} from "../../../ffi/libc/mod.ts";
+import type { PlaneEvent } from "../plane.ts";
+import { exhaustedEvent, strangerEvent } from "../port-events.ts";
+import { Deadline, type TimerWheel } from "../timer-wheel.ts";
+import type { TcpWorkerSettings } from "../worker-protocol.ts";
+import type { Poller, Watched } from "./poller.ts";
+
+/**
+ * Connections that may wait to be accepted. Two are expected; the rest is room for a flood, in which
+ * an honest end would otherwise lose a second to its SYN's retry.
+ */
+const BACKLOG = 1024;
+/** Accepted in one turn, so that a flood on one port does not hold up the sessions. */
+const ACCEPTS_PER_TURN = 64;
+/** How long a port goes on to listen without a session: ten a second on one port find it open. */
+const REST_MS = 100;
+/** Rest of a listener when the process has no descriptor left; without it the loop would spin. */
+const STARVED_MS = 100;
+const OUT_OF_RESOURCES = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
+/** A peer whose host is gone without a word is noticed after 60 + 3 × 10 s. */
+const KEEPALIVE: [option: number, value: number][] = [
+  [TCP_KEEPIDLE, 60],
+  [TCP_KEEPINTVL, 10],
+  [TCP_KEEPCNT, 3],
+];
+
+const peer = new Uint8Array(SOCKADDR_BYTES);
+const peerBytes = new Uint32Array(1);
+
+/** A connection that has been accepted and where it comes from. */
+export interface Accepted {
+  fd: number;
+  /** The host alone. */
+  address: string;
+  /** `host:port`. */
+  remote: string;
+}
+
+/** Who takes what a listener accepts. */
+export interface Acceptor {
+  readonly port: number;
+  accept(accepted: Accepted): void;
+}
+
+export interface ListenersOptions {
+  libc: Libc;
+  poller: Poller;
+  wheel: TimerWheel;
+  settings: TcpWorkerSettings;
+  event: (event: PlaneEvent) => void;
+  /** The clock of this turn of the loop, ms. */
+  now_ms: () => number;
+}
+
+export class TcpListeners {
+  readonly #options: ListenersOptions;
+  readonly #listeners = new Map<number, Listener>();
+
+  constructor(options: ListenersOptions) {
+    this.#options = options;
+  }
+
+  /** Has the port listen. Throws {@link SystemCallError} where it cannot be bound. */
+  open(acceptor: Acceptor): void {
+    const { port } = acceptor;
+    const resting = this.#listeners.get(port);
+    if (resting) return resting.serve(acceptor);
+    const closed = () => this.#listeners.delete(port);
+    this.#listeners.set(port, new Listener(this.#options, acceptor, closed));
+  }
+
+  /** The acceptor's session is over. */
+  rest(acceptor: Acceptor): void {
+    this.#listeners.get(acceptor.port)?.rest();
+  }
+
+  close(): void {
+    for (const listener of [...this.#listeners.values()]) listener.close();
+  }
+}
+
+class Listener implements Watched {
+  readonly fd: number;
+  readonly #options: ListenersOptions;
+  readonly #port: number;
+  readonly #closed: () => void;
+  readonly #restOver = new Deadline(() => this.close());
+  readonly #starveOver = new Deadline(() => this.#options.poller.rewatch(this, EPOLLIN));
+  /** Null while it rests. */
+  #acceptor: Acceptor | null;
+
+  constructor(options: ListenersOptions, acceptor: Acceptor, closed: () => void) {
+    this.#options = options;
+    this.#port = acceptor.port;
+    this.#acceptor = acceptor;
+    this.#closed = closed;
+    this.fd = listen(options.libc, options.settings, acceptor.port);
+    options.poller.watch(this, EPOLLIN);
+  }
+
+  serve(acceptor: Acceptor): void {
+    this.#options.wheel.cancel(this.#restOver);
+    this.#acceptor = acceptor;
+  }
+
+  rest(): void {
+    const { wheel, now_ms } = this.#options;
+    this.#acceptor = null;
+    wheel.schedule(this.#restOver, now_ms() + REST_MS);
+  }
+
+  close(): void {
+    const { libc, poller, wheel } = this.#options;
+    wheel.cancel(this.#restOver);
+    wheel.cancel(this.#starveOver);
+    poller.forget(this.fd);
+    libc.close(this.fd);
+    this.#closed();
+  }
+
+  ready(): void {
+    const { libc } = this.#options;
+    for (let i = 0; i < ACCEPTS_PER_TURN; i++) {
+      peerBytes[0] = SOCKADDR_BYTES;
+      const fd = libc.accept4(this.fd, peer, peerBytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd < 0) {
+        const errno = libc.errno();
+        if (errno === EAGAIN) return;
+        if (OUT_OF_RESOURCES.has(errno)) return this.#starve();
+        // A connection that broke off while it waited: an error of its network, told here.
+        continue;
+      }
+      const { host, port } = decodeAddress(peer);
+      this.#hand({ fd, address: host, remote: formatAddress({ host, port }) });
+    }
+  }
+
+  #hand(accepted: Accepted): void {
+    if (this.#acceptor) return this.#acceptor.accept(accepted);
+    this.#options.libc.close(accepted.fd);
+    this.#options.event(strangerEvent(this.#port, accepted.remote));
+  }
+
+  /** No descriptor or no memory for one more connection. */
+  #starve(): void {
+    const { poller, wheel, event, now_ms } = this.#options;
+    poller.rewatch(this, 0);
+    wheel.schedule(this.#starveOver, now_ms() + STARVED_MS);
+    event(exhaustedEvent(this.#port));
+  }
+}
+
+function listen(libc: Libc, settings: TcpWorkerSettings, port: number): number {
+  const host = settings.bind_address;
+  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = libc.socket(addressFamily(host), type, 0);
+  if (fd < 0) throw libc.failure("socket");
+  const set = (level: number, option: number, value: number) =>
+    libc.setsockopt(fd, level, option, Int32Array.of(value), 4);
+  // Connections of an earlier session on this port may still be in TIME_WAIT.
+  set(SOL_SOCKET, SO_REUSEADDR, 1);
+  if (host === "::") set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  // What is accepted inherits all of these.
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  for (const [option, value] of KEEPALIVE) set(IPPROTO_TCP, option, value);
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  if (settings.sndbuf_bytes > 0) set(SOL_SOCKET, SO_SNDBUF, settings.sndbuf_bytes);
+  if (settings.rcvbuf_bytes > 0) set(SOL_SOCKET, SO_RCVBUF, settings.rcvbuf_bytes);
+  const address = encodeAddress(host, port);
+  const bound = libc.bind(fd, address, address.length) === 0;
+  if (bound && libc.listen(fd, BACKLOG) === 0) return fd;
+  const failure = libc.failure(bound ? "listen" : "bind", formatAddress({ host, port }));
+  libc.close(fd);
+  throw failure;
+}
