@@ -76,7 +76,8 @@ describe("endurance", () => {
           `endurance: ${sessions} sessions in ${seconds.toFixed(1)} s, ` +
             `memory ${(grown / 1_048_576).toFixed(1)} MiB more than after ${warm_up_sessions}`,
         );
-        expect(gateway.open_descriptors).toBeLessThanOrEqual(descriptors);
+        // Listeners of ports that were granted again and again go on for a moment.
+        await gateway.descriptorsAtMost(descriptors, 2_000);
         // What is kept for the next sessions, pipes above all, is no more than these few needed.
         expect(descriptors).toBeLessThanOrEqual(cold_descriptors + 4 * at_once);
         expect(grown).toBeLessThan(swing_bytes_max);

@@ -124,7 +124,7 @@ describe("strangers on a TCP data port", () => {
         [client, server, occupied.client, occupied.server].map((end) => end.closed()),
       );
       await gateway.allPortsIdle();
-      expect(gateway.open_descriptors).toBeLessThanOrEqual(descriptors);
+      await gateway.descriptorsAtMost(descriptors, 2_000);
       await provesServing(gateway, { name: "after-fuzz" });
       await meeting.close();
     } finally {

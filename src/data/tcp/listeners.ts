@@ -1,7 +1,8 @@
 /**
- * The listening sockets of a worker. A port listens while it is granted and for a moment after: under
- * a stream of short sessions the lowest ports are granted again at once, and to bind one anew takes
- * the kernel a look at every connection of it that is still in TIME_WAIT, thousands by then.
+ * The listening sockets of a worker. A port listens while it is granted, and closes with its session.
+ * Only under a stream of short sessions does it go on for a moment: there the lowest ports are granted
+ * again and again, and to bind one anew takes the kernel a look at every connection of it that is
+ * still in TIME_WAIT, thousands by then.
  */
 import {
   addressFamily,
@@ -45,7 +46,10 @@ import type { Poller, Watched } from "./poller.ts";
 const BACKLOG = 1024;
 /** Accepted in one turn, so that a flood on one port does not hold up the sessions. */
 const ACCEPTS_PER_TURN = 64;
-/** How long a port goes on to listen without a session: ten a second on one port find it open. */
+/**
+ * A port that is granted again within this time after its last session is in such a stream, and goes
+ * on to listen for as long after the next.
+ */
 const REST_MS = 100;
 /** Rest of a listener when the process has no descriptor left; without it the loop would spin. */
 const STARVED_MS = 100;
@@ -72,6 +76,8 @@ export interface Accepted {
 /** Who takes what a listener accepts. */
 export interface Acceptor {
   readonly port: number;
+  /** Set once both ends are there. */
+  readonly session: object | null;
   accept(accepted: Accepted): void;
 }
 
@@ -88,6 +94,8 @@ export interface ListenersOptions {
 export class TcpListeners {
   readonly #options: ListenersOptions;
   readonly #listeners = new Map<number, Listener>();
+  /** When the ports were closed last, ms; at most one entry per port of the pool. */
+  readonly #closed_ms = new Map<number, number>();
 
   constructor(options: ListenersOptions) {
     this.#options = options;
@@ -98,13 +106,20 @@ export class TcpListeners {
     const { port } = acceptor;
     const resting = this.#listeners.get(port);
     if (resting) return resting.serve(acceptor);
-    const closed = () => this.#listeners.delete(port);
-    this.#listeners.set(port, new Listener(this.#options, acceptor, closed));
+    const now_ms = this.#options.now_ms();
+    const busy = now_ms - (this.#closed_ms.get(port) ?? -Infinity) < REST_MS;
+    const closed = () => {
+      this.#listeners.delete(port);
+      this.#closed_ms.set(port, this.#options.now_ms());
+    };
+    this.#listeners.set(port, new Listener(this.#options, { acceptor, busy, closed }));
   }
 
-  /** The acceptor's session is over. */
+  /** The acceptor's port is over. A reservation that never became a session is no part of a stream. */
   rest(acceptor: Acceptor): void {
-    this.#listeners.get(acceptor.port)?.rest();
+    const listener = this.#listeners.get(acceptor.port);
+    if (acceptor.session) listener?.rest();
+    else listener?.close();
   }
 
   close(): void {
@@ -116,18 +131,23 @@ class Listener implements Watched {
   readonly fd: number;
   readonly #options: ListenersOptions;
   readonly #port: number;
+  readonly #busy: boolean;
   readonly #closed: () => void;
   readonly #restOver = new Deadline(() => this.close());
   readonly #starveOver = new Deadline(() => this.#options.poller.rewatch(this, EPOLLIN));
   /** Null while it rests. */
   #acceptor: Acceptor | null;
 
-  constructor(options: ListenersOptions, acceptor: Acceptor, closed: () => void) {
+  constructor(
+    options: ListenersOptions,
+    use: { acceptor: Acceptor; busy: boolean; closed: () => void },
+  ) {
     this.#options = options;
-    this.#port = acceptor.port;
-    this.#acceptor = acceptor;
-    this.#closed = closed;
-    this.fd = listen(options.libc, options.settings, acceptor.port);
+    this.#port = use.acceptor.port;
+    this.#acceptor = use.acceptor;
+    this.#busy = use.busy;
+    this.#closed = use.closed;
+    this.fd = listen(options.libc, options.settings, this.#port);
     options.poller.watch(this, EPOLLIN);
   }
 
@@ -137,6 +157,7 @@ class Listener implements Watched {
   }
 
   rest(): void {
+    if (!this.#busy) return this.close();
     const { wheel, now_ms } = this.#options;
     this.#acceptor = null;
     wheel.schedule(this.#restOver, now_ms() + REST_MS);
