@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what building (build), testing (test) or the demonstration (demo) needs and is missing:
-# the npm packages of the lockfile, and Debian packages. Works on Debian 12 and Ubuntu 24.04; does
-# nothing, and quickly, when everything is there.
+# Installs what building (build), testing (test), the demonstration (demo) or the benchmark (bench)
+# needs and is missing: the npm packages of the lockfile, and Debian packages. Works on Debian 12 and
+# Ubuntu 24.04; does nothing, and quickly, when everything is there.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,8 +15,10 @@ case "$purpose" in
   test) packages+=(srt-tools) ;;
   # ffmpeg makes the video that is relayed.
   demo) packages+=(ffmpeg) ;;
+  # What relayx is measured against.
+  bench) packages+=(haproxy nginx-light libnginx-mod-stream socat srt-tools) ;;
   *)
-    echo "scripts/setup.sh: found \"$purpose\"; allowed: build, test or demo" >&2
+    echo "scripts/setup.sh: found \"$purpose\"; allowed: build, test, demo or bench" >&2
     exit 2
     ;;
 esac

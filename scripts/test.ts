@@ -23,6 +23,7 @@ const KINDS: readonly { folder: string; timeout_ms: number }[] = [
   { folder: "contract", timeout_ms: 60_000 },
   { folder: "fuzz", timeout_ms: 120_000 },
   { folder: "e2e", timeout_ms: 300_000 },
+  { folder: "bench", timeout_ms: 60_000 },
 ];
 
 interface Result {

@@ -25,6 +25,8 @@ const symbols = {
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   /** `int clock_gettime(clockid_t clockid, struct timespec *tp)` */
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  /** `void _exit(int status)` */
+  _exit: { parameters: ["i32"], result: "void" },
   /** `int usleep(useconds_t usec)` */
   usleep: { parameters: ["u32"], result: "i32" },
 } as const satisfies SymbolTable;
