@@ -8,13 +8,15 @@ import type { TcpContext } from "./context.ts";
 import { Flow } from "./flow.ts";
 import { LingeringClose } from "./lingering-close.ts";
 import { lineQuality } from "./line-quality.ts";
+import { PIPE_BYTES } from "./pipes.ts";
 import type { TcpPort } from "./port.ts";
 
 /**
- * What one direction may move before the others get their turn: four full pipes, about half a
- * millisecond of work, so that 64 busy sessions see each other's turns pass in some 30 ms.
+ * What one direction may move before the others get their turn: one full pipe, about 0.4 ms of work,
+ * so that 64 sessions busy both ways see each other's turns pass in some 50 ms. With turns four times
+ * as long their senders took the pause for a loss and sent again.
  */
-const TURN_BYTES = 4 << 20;
+const TURN_BYTES = PIPE_BYTES;
 /** Until a flow without a pipe is tried again: descriptors have run out. */
 const STARVED_MS = 20;
 /** How long the last bytes of an end that is gone may take to reach its peer's kernel. */
