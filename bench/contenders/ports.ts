@@ -3,9 +3,8 @@
  * starts behind the last one's find, so that a port is not used again while its old connections wait
  * out their time.
  */
-import { createSocket } from "node:dgram";
-import { createServer } from "node:net";
 import { randomInt } from "node:crypto";
+import { tcpFree, udpFree } from "../../scripts/demo/ports.ts";
 
 const FIRST = 5_000;
 /** Linux gives out ephemeral ports from 32768. */
@@ -39,20 +38,4 @@ export class FreePorts {
     this.#next += count;
     return port;
   }
-}
-
-function tcpFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen({ port, host: "0.0.0.0" }, () => server.close(() => resolve(true)));
-  });
-}
-
-function udpFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createSocket("udp4");
-    socket.once("error", () => resolve(false));
-    socket.bind({ port, address: "0.0.0.0" }, () => socket.close(() => resolve(true)));
-  });
 }

@@ -47,7 +47,8 @@ async function allFree(ports: DemoPorts): Promise<boolean> {
   return true;
 }
 
-function tcpFree(port: number): Promise<boolean> {
+/** Whether nobody has the port on this machine. */
+export function tcpFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", () => resolve(false));
@@ -55,7 +56,8 @@ function tcpFree(port: number): Promise<boolean> {
   });
 }
 
-function udpFree(port: number): Promise<boolean> {
+/** The same for UDP. */
+export function udpFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createSocket("udp4");
     socket.once("error", () => resolve(false));
