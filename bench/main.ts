@@ -5,7 +5,8 @@
  * (`contenders/`, one relay each) → load generators (`load/`, processes of their own) → samples →
  * `report` (Markdown, JSON, SVG in `bench/results/`).
  *
- * Everything is on the loopback, bounded in time and number, and ends with the program. To add a
+ * Everything is on the loopback of a network namespace (`network.ts`), bounded in time and number, and
+ * ends with the program. To add a
  * contender or a measure, write one file of the same shape and name it in `all.ts` beside it.
  */
 import { readFile } from "node:fs/promises";
@@ -15,6 +16,7 @@ import { repository } from "../tests/harness/runtime.ts";
 import { allContenders } from "./contenders/all.ts";
 import { describeMachine } from "./facts/machine.ts";
 import { allMeasures } from "./measures/all.ts";
+import { chooseCongestion, describeNetwork, enterOwnNetwork } from "./network.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
 import { writeReport } from "./report.ts";
 import type { Sample } from "./sample.ts";
@@ -35,6 +37,14 @@ async function main(argv: string[]): Promise<number> {
   if (!options) {
     console.log(USAGE);
     return 0;
+  }
+  const ended_inside = await enterOwnNetwork(argv);
+  if (ended_inside !== null) return ended_inside;
+  try {
+    chooseCongestion(options.congestion);
+  } catch (error) {
+    console.error((error as Error).message);
+    return 2;
   }
   return await bench(options, contenders);
 }
@@ -74,7 +84,7 @@ async function bench(options: Options, all: ReturnType<typeof allContenders>): P
       started_at: started.toISOString(),
       took_s: Math.round((Date.now() - started.getTime()) / 1000),
       size,
-      machine: describeMachine(),
+      machine: { ...describeMachine(), network: describeNetwork() },
       versions,
       samples,
     },

@@ -10,6 +10,8 @@ export interface Options {
   only: string[] | null;
   contenders: string[] | null;
   out: string;
+  /** TCP's congestion control, by the kernel's name. */
+  congestion: string;
 }
 
 export const USAGE = `npm run bench -- [options]
@@ -19,6 +21,7 @@ export const USAGE = `npm run bench -- [options]
   --contenders NAMES    these contenders, separated by commas
   --rounds N            rounds of each measure
   --window SECONDS      how long each sample is measured
+  --congestion NAME     TCP's congestion control (cubic, as Ubuntu has it)
   --out DIR             where the report goes (bench/results)
   --help
 `;
@@ -40,6 +43,7 @@ export function parseOptions(
       contenders: { type: "string" },
       rounds: { type: "string" },
       window: { type: "string" },
+      congestion: { type: "string" },
       out: { type: "string" },
       help: { type: "boolean" },
     },
@@ -56,6 +60,7 @@ export function parseOptions(
     size,
     only: names("--only", values.only, known.measures),
     contenders: names("--contenders", values.contenders, known.contenders),
+    congestion: values.congestion ?? "cubic",
     out: values.out ?? join(repository, "bench", "results"),
   };
 }

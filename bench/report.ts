@@ -198,6 +198,7 @@ function machineTable(machine: Machine): string {
     ["distribution", machine.distribution],
     ["open files", String(machine.open_files_max)],
     ["load generators", machine.runtime],
+    ["network", machine.network],
     ...Object.entries(machine.sysctls),
   ]);
 }

@@ -16,7 +16,7 @@ case "$purpose" in
   # ffmpeg makes the video that is relayed.
   demo) packages+=(ffmpeg) ;;
   # What relayx is measured against.
-  bench) packages+=(haproxy nginx-light libnginx-mod-stream socat srt-tools) ;;
+  bench) packages+=(iproute2 haproxy nginx-light libnginx-mod-stream socat srt-tools) ;;
   *)
     echo "scripts/setup.sh: found \"$purpose\"; allowed: build, test, demo or bench" >&2
     exit 2

@@ -14,6 +14,8 @@ export interface Machine {
   /** The kernel's settings that matter to these measures. */
   sysctls: Record<string, string>;
   runtime: string;
+  /** Where the loopback is that everything goes through. */
+  network: string;
 }
 
 const SYSCTLS = [
@@ -30,7 +32,7 @@ const SYSCTLS = [
   "net.ipv4.tcp_tw_reuse",
 ];
 
-export function describeMachine(): Machine {
+export function describeMachine(): Omit<Machine, "network"> {
   const cpus = os.cpus();
   const cpuinfo = read("/proc/cpuinfo");
   return {
@@ -58,7 +60,8 @@ export function ephemeralPorts(): { first: number; last: number } {
   return { first: first || 32_768, last: last || 60_999 };
 }
 
-function sysctl(name: string): string {
+/** A setting of the kernel, empty where it has none of the name. */
+export function sysctl(name: string): string {
   return read(`/proc/sys/${name.replaceAll(".", "/")}`).trim().replace(/\s+/g, " ");
 }
 

@@ -23,6 +23,7 @@ export class Outgoing {
   /** Bytes of broadcasts in the socket's queue, which do not count: a large one must not be fatal. */
   #broadcast_bytes = 0;
   #behind_since: number | null = null;
+  #corked = false;
 
   constructor(
     options: { socket: Socket; queue_bytes_max: number; onOverrun: (limit: Overrun) => void },
@@ -77,7 +78,16 @@ export class Outgoing {
     if (this.#socket.writableLength > 0) this.#broadcast_bytes += message.length;
   }
 
+  /** What is written in one step of the event loop goes out as one segment and one system call. */
   #write(message: Buffer): void {
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      queueMicrotask(() => {
+        this.#corked = false;
+        this.#socket.uncork();
+      });
+    }
     if (!this.#socket.write(message)) this.#behind_since ??= performance.now();
   }
 }

@@ -31,6 +31,8 @@ export class WorkerChannel {
   readonly #libc: Libc;
   readonly #port: MessagePort;
   readonly #count = new Uint8Array(8);
+  /** What waits for the next {@link flush}. */
+  #reports: WorkerReport[] = [];
 
   constructor({ libc, channel }: { libc: Libc; channel: MessagePort }) {
     this.#libc = libc;
@@ -40,11 +42,18 @@ export class WorkerChannel {
   }
 
   report(report: WorkerReport): void {
-    this.#port.postMessage(report);
+    this.#reports.push(report);
   }
 
   event(event: PlaneEvent): void {
     this.report({ type: "event", event });
+  }
+
+  /** Sends all reports as one message: each wakes the control side, which costs more than it says. */
+  flush(): void {
+    if (this.#reports.length === 0) return;
+    this.#port.postMessage(this.#reports);
+    this.#reports = [];
   }
 
   /** Carries out every command that has arrived. */
@@ -52,9 +61,9 @@ export class WorkerChannel {
     // Emptied before the commands are taken: one that comes later wakes the worker again.
     this.#libc.read(this.eventfd, this.#count, this.#count.length);
     for (;;) {
-      const received = receiveMessageOnPort(this.#port) as { message: WorkerCommand } | undefined;
+      const received = receiveMessageOnPort(this.#port) as { message: WorkerCommand[] } | undefined;
       if (!received) return;
-      carryOut(received.message, orders);
+      for (const command of received.message) carryOut(command, orders);
     }
   }
 
@@ -64,6 +73,7 @@ export class WorkerChannel {
    */
   close(error: string | null): void {
     this.report({ type: "down", error });
+    this.flush();
     this.#port.close();
   }
 }
@@ -95,6 +105,7 @@ export interface WorkerLoop {
  */
 export function runWorker(channel: WorkerChannel, loop: WorkerLoop): void {
   channel.report({ type: "up", eventfd: channel.eventfd });
+  channel.flush();
   try {
     loop.run();
   } catch (error) {

@@ -20,6 +20,7 @@ export class WorkerHost {
   #worker: Worker | null = null;
   #channel: MessagePort | null = null;
   #eventfd = -1;
+  #commands: WorkerCommand[] = [];
   #stopping = false;
   #down = false;
   #settle: { resolve: () => void; reject: (error: Error) => void } | null = null;
@@ -34,7 +35,7 @@ export class WorkerHost {
     // The worker takes its commands from a real MessagePort: Deno's receiveMessageOnPort wants one.
     const { port1, port2 } = new MessageChannel();
     this.#channel = port1;
-    port1.on("message", (report: WorkerReport) => this.#hear(report));
+    port1.on("message", (reports: WorkerReport[]) => reports.forEach((one) => this.#hear(one)));
     this.#worker = new Worker(workerUrl(name), {
       workerData: { channel: port2, settings, counters },
       transferList: [port2],
@@ -44,9 +45,16 @@ export class WorkerHost {
     return new Promise((resolve, reject) => this.#settle = { resolve, reject });
   }
 
+  /** Commands of one step of the event loop go out together: each waking of the worker has its price. */
   send(command: WorkerCommand): void {
+    if (this.#commands.push(command) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    const commands = this.#commands;
+    this.#commands = [];
     if (this.#down || !this.#channel) return;
-    this.#channel.postMessage(command);
+    this.#channel.postMessage(commands);
     this.#options.libc.write(this.#eventfd, this.#wake as unknown as Uint8Array, 8);
   }
 

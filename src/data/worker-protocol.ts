@@ -2,13 +2,13 @@
 import type { LibsrtLocation } from "../../ffi/libsrt/mod.ts";
 import type { PlaneEvent } from "./plane.ts";
 
-/** To the worker. Each is followed by a write to the worker's eventfd, which is what wakes it. */
+/** To the worker, as lists. Each is followed by a write to the worker's eventfd, which wakes it. */
 export type WorkerCommand =
   | { type: "open"; port: number; session_id: string; row: number }
   | { type: "release"; port: number }
   | { type: "stop" };
 
-/** From the worker. `up` comes first: a message sent to it before that may be lost on Bun. */
+/** From the worker, as lists. `up` comes first: a message sent to it before that may be lost on Bun. */
 export type WorkerReport =
   | { type: "up"; eventfd: number }
   | { type: "opened"; port: number }

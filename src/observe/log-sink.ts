@@ -6,6 +6,12 @@
 import { Buffer } from "node:buffer";
 import { clearTimeout, setTimeout } from "node:timers";
 
+/**
+ * The least time between two writes, milliseconds: each costs two threads a waking, whatever its
+ * size. The first line after a while is written at once.
+ */
+const GATHER_MS = 20;
+
 /** Where lines end up. One `write` at a time is outstanding. */
 export interface LogDestination {
   /** The most bytes one `write` should have. */
@@ -66,6 +72,7 @@ export class LogSink {
   #failing = false;
   #closing = false;
   #closed = false;
+  #written_at = Number.NEGATIVE_INFINITY;
   #draining: Promise<void> | null = null;
   #wake_from_pause: (() => void) | null = null;
 
@@ -121,9 +128,14 @@ export class LogSink {
       while (this.#queue.length > 0 && !this.#closed) {
         // One attempt is made after closing has begun; the first may fail by chance.
         const is_last = this.#closing;
+        const gather_ms = this.#written_at + GATHER_MS - performance.now();
+        if (!is_last && gather_ms > 0) {
+          await this.#pause(gather_ms);
+          continue;
+        }
         if (await this.#write_batch()) continue;
         if (is_last) return;
-        if (!this.#closing) await this.#pause();
+        if (!this.#closing) await this.#pause(this.#options.retry_ms);
       }
     } finally {
       // In the same step as the last look at the queue: a line that comes later starts anew.
@@ -134,6 +146,7 @@ export class LogSink {
   /** Writes the head of the queue; false where that failed and the lines wait again. */
   async #write_batch(): Promise<boolean> {
     const batch = this.#take();
+    this.#written_at = performance.now();
     try {
       await this.#options.destination.write(Buffer.from(batch.map(({ text }) => text).join("")));
     } catch (error) {
@@ -197,14 +210,14 @@ export class LogSink {
     );
   }
 
-  #pause(): Promise<void> {
+  #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {
         clearTimeout(timer);
         this.#wake_from_pause = null;
         resolve();
       };
-      const timer = setTimeout(end, this.#options.retry_ms);
+      const timer = setTimeout(end, ms);
       // A log that cannot be written is no reason to keep the process alive.
       timer.unref();
       this.#wake_from_pause = end;

@@ -57,7 +57,7 @@ beforeAll(async () => {
       started_at: "2026-01-01T00:00:00.000Z",
       took_s: 600,
       size,
-      machine: describeMachine(),
+      machine: { ...describeMachine(), network: "a namespace of its own" },
       versions: { fake: "1.0" },
       samples,
     },

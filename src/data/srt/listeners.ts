@@ -47,6 +47,11 @@ const WINDOW_PACKETS = 16_384;
 const PACKET_BYTES = 1472;
 /** The kernel's queue of the port; it cuts this to what net.core allows. */
 const UDP_BYTES = 8 << 20;
+/**
+ * What the wire calls 0, unlimited. libsrt's own word for it, −1, means 1 Gbit/s: it would sleep
+ * between two packets, and pace nothing else away. No port carries 10 Gbit/s.
+ */
+const UNLIMITED_BPS = 10_000_000_000;
 /** V4: a peer that is silent for longer, keepalives included, is gone. */
 const PEER_IDLE_MS = 8_000;
 /** The longest message of live mode: an Ethernet frame less all headers. */
@@ -257,7 +262,6 @@ function listenerOptions(settings: SrtWorkerSettings): [SrtOptionName, SrtOption
     // gosrt refuses a peer without it.
     ["SRTO_TLPKTDROP", true],
     ["SRTO_PEERIDLETIMEO", PEER_IDLE_MS],
-    // The wire's unit is bits and its 0 is unlimited; libsrt counts bytes and says −1.
-    ["SRTO_MAXBW", maxbw_bps === 0 ? -1 : Math.max(1, Math.floor(maxbw_bps / 8))],
+    ["SRTO_MAXBW", Math.max(1, Math.floor((maxbw_bps || UNLIMITED_BPS) / 8))],
   ];
 }

@@ -103,6 +103,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     this.#poller.tell(ready);
     this.#channel.receive(this);
     this.#wheel.advance(this.#context.now_ms);
+    this.#channel.flush();
   }
 
   abandon(): void {

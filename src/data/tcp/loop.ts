@@ -88,8 +88,11 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
       // The wait may have been long, and what is told now sets deadlines by this clock.
       context.now_ms = performance.now();
       this.#poller.tell(ready);
+      // Before the turns, which may take a while, so that nobody waits for them to be granted a port.
+      this.#channel.flush();
       this.#runTurns();
       this.#wheel.advance(context.now_ms);
+      this.#channel.flush();
     }
     for (const port of [...this.#ports.values()]) port.close("released");
     this.abandon();
