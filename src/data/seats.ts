@@ -21,13 +21,13 @@ export type SeatDecision<C extends Seated> =
   | { type: "pair"; with: C };
 
 export class Seats<C extends Seated> {
-  readonly #sessionId: Uint8Array;
+  readonly #session_id: string;
   #client: C | null = null;
   #server: C | null = null;
   #paired = false;
 
   constructor({ session_id }: { session_id: string }) {
-    this.#sessionId = new TextEncoder().encode(session_id);
+    this.#session_id = session_id;
   }
 
   /** Tells what the hello leads to and, unless it is turned away, seats the connection. */
@@ -63,8 +63,8 @@ export class Seats<C extends Seated> {
 
   /** A session id lets its bearer into the session, so it is compared in constant time. */
   #isOurs(given: string): boolean {
-    const bytes = new TextEncoder().encode(given);
-    return bytes.length === this.#sessionId.length && timingSafeEqual(bytes, this.#sessionId);
+    const [theirs, ours] = [given, this.#session_id].map((id) => new TextEncoder().encode(id));
+    return theirs.length === ours.length && timingSafeEqual(theirs, ours);
   }
 }
 

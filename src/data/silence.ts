@@ -1,22 +1,27 @@
 /** Notices that both ends of a session have been silent for too long. */
 import { Deadline, type TimerWheel } from "./timer-wheel.ts";
 
+/** Whose ends have gone silent. */
+export interface SilenceOwner {
+  close(reason: "idle"): void;
+}
+
 export class Silence {
   readonly #wheel: TimerWheel;
   readonly #timeout_ms: number;
-  readonly #onSilent: () => void;
-  readonly #deadline = new Deadline((now_ms) => this.#check(now_ms));
+  readonly #owner: SilenceOwner;
+  #deadline: Deadline | null = null;
   #heard_ms = 0;
 
   constructor(options: {
     wheel: TimerWheel;
     /** 0 means never. */
     timeout_ms: number;
-    onSilent: () => void;
+    owner: SilenceOwner;
   }) {
     this.#wheel = options.wheel;
     this.#timeout_ms = options.timeout_ms;
-    this.#onSilent = options.onSilent;
+    this.#owner = options.owner;
   }
 
   start(now_ms: number): void {
@@ -34,13 +39,13 @@ export class Silence {
   }
 
   #await(): void {
-    if (this.#timeout_ms > 0) {
-      this.#wheel.schedule(this.#deadline, this.#heard_ms + this.#timeout_ms);
-    }
+    if (this.#timeout_ms === 0) return;
+    this.#deadline ??= new Deadline((now_ms) => this.#check(now_ms));
+    this.#wheel.schedule(this.#deadline, this.#heard_ms + this.#timeout_ms);
   }
 
   #check(now_ms: number): void {
-    if (now_ms - this.#heard_ms >= this.#timeout_ms) this.#onSilent();
+    if (now_ms - this.#heard_ms >= this.#timeout_ms) this.#owner.close("idle");
     else this.#await();
   }
 }

@@ -49,8 +49,9 @@ export class TimerWheel {
     this.#count++;
   }
 
-  cancel(deadline: Deadline): void {
-    if (deadline.slot < 0) return;
+  /** Also takes a deadline that nobody has needed so far. */
+  cancel(deadline: Deadline | null): void {
+    if (!deadline || deadline.slot < 0) return;
     if (deadline.previous) deadline.previous.next = deadline.next;
     else this.#slots[deadline.slot] = deadline.next;
     if (deadline.next) deadline.next.previous = deadline.previous;

@@ -11,24 +11,30 @@ export interface Unproven {
   readonly address: string;
 }
 
+/** The port that the connections have come to. */
+export interface UnprovenOwner<C> {
+  /** No hello has come in time. */
+  helloOverdue(connection: C): void;
+}
+
 export class UnprovenConnections<C extends Unproven> {
   readonly #admission: Admission;
   readonly #wheel: TimerWheel;
   readonly #hello_timeout_ms: number;
-  readonly #onOverdue: (connection: C) => void;
-  readonly #deadlines = new Map<C, Deadline>();
+  readonly #owner: UnprovenOwner<C>;
+  /** Null while there are none, which is nearly all of a port's life. */
+  #deadlines: Map<C, Deadline> | null = null;
 
   constructor(options: {
     admission: Admission;
     wheel: TimerWheel;
     hello_timeout_ms: number;
-    /** No hello has come in time. */
-    onOverdue: (connection: C) => void;
+    owner: UnprovenOwner<C>;
   }) {
     this.#admission = options.admission;
     this.#wheel = options.wheel;
     this.#hello_timeout_ms = options.hello_timeout_ms;
-    this.#onOverdue = options.onOverdue;
+    this.#owner = options.owner;
   }
 
   /** Names the bound that forbids one more connection from there, or counts it. */
@@ -38,21 +44,23 @@ export class UnprovenConnections<C extends Unproven> {
 
   /** Starts the clock of a connection that has been admitted. */
   add(connection: C, now_ms: number): void {
-    const deadline = new Deadline(() => this.#onOverdue(connection));
+    const deadline = new Deadline(() => this.#owner.helloOverdue(connection));
+    this.#deadlines ??= new Map();
     this.#deadlines.set(connection, deadline);
     this.#wheel.schedule(deadline, now_ms + this.#hello_timeout_ms);
   }
 
   /** The connection has proven itself or is about to be closed. */
   delete(connection: C): void {
-    const deadline = this.#deadlines.get(connection);
-    if (!deadline) return;
+    const deadline = this.#deadlines?.get(connection);
+    if (!this.#deadlines || !deadline) return;
     this.#wheel.cancel(deadline);
     this.#deadlines.delete(connection);
+    if (this.#deadlines.size === 0) this.#deadlines = null;
     this.#admission.leave(connection.address);
   }
 
   [Symbol.iterator](): IterableIterator<C> {
-    return [...this.#deadlines.keys()].values();
+    return [...this.#deadlines?.keys() ?? []].values();
   }
 }

@@ -40,25 +40,28 @@ export class SrtPort implements SrtConnectionOwner {
   }) {
     const { context, port, session_id } = options;
     const { wheel, admission, settings } = context;
-    const { hello_timeout_ms } = settings;
     this.#context = context;
     this.port = port;
     this.session_id = session_id;
     this.#counters = options.counters;
     this.#farewells = options.farewells;
-    this.#events = new PortEvents({ port, session_id, tell: (event) => context.event(event) });
+    this.#events = new PortEvents({ port, session_id, tell: context.event });
     this.#seats = new Seats({ session_id });
     this.#unproven = new UnprovenConnections({
       admission,
       wheel,
-      hello_timeout_ms,
-      onOverdue: (connection) =>
-        this.#reject(connection, "hello_error", `no complete hello within ${hello_timeout_ms} ms`),
+      hello_timeout_ms: settings.hello_timeout_ms,
+      owner: this,
     });
   }
 
   get session(): SrtSession | null {
     return this.#session;
+  }
+
+  helloOverdue(connection: SrtConnection): void {
+    const { hello_timeout_ms } = this.#context.settings;
+    this.#reject(connection, "hello_error", `no complete hello within ${hello_timeout_ms} ms`);
   }
 
   /** Takes a connection that the listener has accepted. */

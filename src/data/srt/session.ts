@@ -59,7 +59,7 @@ export class SrtSession {
     this.#silence = new Silence({
       wheel,
       timeout_ms: settings.session_idle_timeout_ms,
-      onSilent: () => this.#port.close("idle"),
+      owner: this.#port,
     });
   }
 

@@ -108,12 +108,14 @@ export class TcpListeners {
     if (resting) return resting.serve(acceptor);
     const now_ms = this.#options.now_ms();
     const busy = now_ms - (this.#closed_ms.get(port) ?? -Infinity) < REST_MS;
-    const closed = () => {
-      this.#listeners.delete(port);
-      this.#closed_ms.set(port, this.#options.now_ms());
-    };
+    const closed = this.#onClosed;
     this.#listeners.set(port, new Listener(this.#options, { acceptor, busy, closed }));
   }
+
+  readonly #onClosed = (port: number): void => {
+    this.#listeners.delete(port);
+    this.#closed_ms.set(port, this.#options.now_ms());
+  };
 
   /** The acceptor's port is over. A reservation that never became a session is no part of a stream. */
   rest(acceptor: Acceptor): void {
@@ -132,15 +134,15 @@ class Listener implements Watched {
   readonly #options: ListenersOptions;
   readonly #port: number;
   readonly #busy: boolean;
-  readonly #closed: () => void;
-  readonly #restOver = new Deadline(() => this.close());
-  readonly #starveOver = new Deadline(() => this.#options.poller.rewatch(this, EPOLLIN));
+  readonly #closed: (port: number) => void;
+  #restOver: Deadline | null = null;
+  #starveOver: Deadline | null = null;
   /** Null while it rests. */
   #acceptor: Acceptor | null;
 
   constructor(
     options: ListenersOptions,
-    use: { acceptor: Acceptor; busy: boolean; closed: () => void },
+    use: { acceptor: Acceptor; busy: boolean; closed: (port: number) => void },
   ) {
     this.#options = options;
     this.#port = use.acceptor.port;
@@ -160,6 +162,7 @@ class Listener implements Watched {
     if (!this.#busy) return this.close();
     const { wheel, now_ms } = this.#options;
     this.#acceptor = null;
+    this.#restOver ??= new Deadline(() => this.close());
     wheel.schedule(this.#restOver, now_ms() + REST_MS);
   }
 
@@ -169,7 +172,7 @@ class Listener implements Watched {
     wheel.cancel(this.#starveOver);
     poller.forget(this.fd);
     libc.close(this.fd);
-    this.#closed();
+    this.#closed(this.#port);
   }
 
   ready(): void {
@@ -199,6 +202,7 @@ class Listener implements Watched {
   #starve(): void {
     const { poller, wheel, event, now_ms } = this.#options;
     poller.rewatch(this, 0);
+    this.#starveOver ??= new Deadline(() => poller.rewatch(this, EPOLLIN));
     wheel.schedule(this.#starveOver, now_ms() + STARVED_MS);
     event(exhaustedEvent(this.#port));
   }

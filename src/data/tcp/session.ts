@@ -30,9 +30,10 @@ export class TcpSession {
   readonly #server: Connection;
   readonly #up: Flow;
   readonly #down: Flow;
-  readonly #tailDue = new Deadline(() => this.#breakOff(this.#tail!.source));
+  // Deadlines that few sessions ever need are made when they do.
+  #tailDue: Deadline | null = null;
+  #starved: Deadline | null = null;
   readonly #silence: Silence;
-  readonly #starved = new Deadline(() => this.#context.enqueue(this.#port));
   #firstFinished: Role | null = null;
   /** What is left to deliver when the source has finished and then broken off. */
   #tail: Flow | null = null;
@@ -59,7 +60,7 @@ export class TcpSession {
     this.#silence = new Silence({
       wheel,
       timeout_ms: settings.session_idle_timeout_ms,
-      onSilent: () => this.#port.close("idle"),
+      owner: this.#port,
     });
   }
 
@@ -151,6 +152,7 @@ export class TcpSession {
         this.#broken(flow.sink);
         return !this.#over;
       case "starved":
+        this.#starved ??= new Deadline(() => this.#context.enqueue(this.#port));
         this.#context.wheel.schedule(this.#starved, this.#context.now_ms + STARVED_MS);
         return false;
       case "blocked":
@@ -188,13 +190,14 @@ export class TcpSession {
     this.#tail = flow;
     if (connection.finished) return;
     flow.passesEnd = false;
+    this.#tailDue = new Deadline(() => this.#breakOff(flow.source));
     wheel.schedule(this.#tailDue, now_ms + settings.linger_ms);
   }
 
   /** The last bytes are in the kernel's hands; it gets a while to deliver them before the abort. */
   #endTail(tail: Flow): void {
     const { libc, poller, wheel, now_ms } = this.#context;
-    const linger_ms = tail.passesEnd ? TAIL_MS : this.#tailDue.at_ms - now_ms;
+    const linger_ms = this.#tailDue ? this.#tailDue.at_ms - now_ms : TAIL_MS;
     const { source, sink } = tail;
     this.#end();
     for (const { fd } of [source, sink]) poller.forget(fd);

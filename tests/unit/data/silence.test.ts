@@ -6,7 +6,11 @@ function setUp(timeout_ms: number) {
   const wheel = new TimerWheel({ now_ms: 0 });
   const silent_ms: number[] = [];
   let now_ms = 0;
-  const silence = new Silence({ wheel, timeout_ms, onSilent: () => silent_ms.push(now_ms) });
+  const silence = new Silence({
+    wheel,
+    timeout_ms,
+    owner: { close: () => silent_ms.push(now_ms) },
+  });
   const until = (end_ms: number, each: (at_ms: number) => void = () => {}) => {
     for (; now_ms <= end_ms; now_ms += 10) {
       each(now_ms);

@@ -19,9 +19,11 @@ function setUp() {
     admission,
     wheel,
     hello_timeout_ms: 2_000,
-    onOverdue: (peer) => {
-      overdue.push(peer);
-      unproven.delete(peer);
+    owner: {
+      helloOverdue: (peer) => {
+        overdue.push(peer);
+        unproven.delete(peer);
+      },
     },
   });
   const enter = (address: string, now_ms: number): Peer => {
