@@ -8,7 +8,7 @@ import type { Child } from "../child.ts";
 import type { Lane, Running } from "./contender.ts";
 import type { FreePorts } from "./ports.ts";
 
-/** How long a proxy may take to listen, milliseconds. */
+/** How long a program may take to listen, milliseconds. */
 const LISTEN_MS = 5_000;
 const LOOK_MS = 5;
 
@@ -58,7 +58,7 @@ export async function runningProxy(child: Child, pairs: Pair[]): Promise<Running
  * Looks at `/proc/net/tcp` and not by connecting: a probe would become a session, and the proxy would
  * note its missing back end.
  */
-async function listens(port: number, name: string): Promise<void> {
+export async function listens(port: number, name: string): Promise<void> {
   const wanted = new RegExp(
     `^\\s*\\d+: [0-9A-F]+:${port.toString(16).toUpperCase().padStart(4, "0")} [0-9A-F:]+ 0A `,
     "m",

@@ -1,16 +1,14 @@
 /** relayx itself: the compiled binary, every session paired through its control port. */
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { binary_path } from "../../tests/harness/runtime.ts";
 import { V4Client } from "../../tests/harness/v4-client.ts";
 import type { Child } from "../child.ts";
 import type { Contender, Lane, Need, Running } from "./contender.ts";
 import type { FreePorts } from "./ports.ts";
-import { programVersion } from "./proxy.ts";
+import { listens, programVersion } from "./proxy.ts";
 
-const SERVING_MS = 10_000;
-const LOOK_MS = 1;
 const LOG_FILE = "relayx.log";
 /** Ports beyond those in use, so that a port that is closing never keeps a session waiting. */
 const SPARE_PORTS = 64;
@@ -33,7 +31,6 @@ export function relayx({ ports }: { ports: FreePorts }): Contender {
     async start({ children, folder, need }) {
       requireBinary();
       const [control_port] = await ports.take(1);
-      // A measure may start it more than once, and an older log would say that it serves.
       const home = await mkdtemp(join(folder, "relayx-"));
       const config = join(home, "config.yaml");
       await writeFile(
@@ -46,8 +43,9 @@ export function relayx({ ports }: { ports: FreePorts }): Contender {
         args: ["--config_path", config],
       });
       try {
-        await Promise.race([serving(join(home, LOG_FILE)), child.gone()]);
-        return await Pairing.start({ child, control_port, need });
+        await Promise.race([listens(control_port, "relayx"), child.gone()]);
+        const serving_ms = performance.now() - child.started_ms;
+        return await Pairing.start({ serving_ms, child, control_port, need });
       } catch (error) {
         await child.stop();
         throw error;
@@ -86,16 +84,6 @@ function configuration({ ports, home, control_port, need }: {
   };
 }
 
-/** Resolves when the log says so. */
-async function serving(log_file: string): Promise<void> {
-  for (const until = performance.now() + SERVING_MS; performance.now() < until;) {
-    const log = await readFile(log_file, "utf8").catch(() => "");
-    if (log.includes('"status":"serving"')) return;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
-  throw new Error(`relayx does not serve within ${SERVING_MS / 1000} s`);
-}
-
 /** A front end and a back end that are registered and pair as many sessions as asked for. */
 class Pairing implements Running {
   readonly serving_ms: number;
@@ -121,12 +109,12 @@ class Pairing implements Running {
     this.#client = options.client;
   }
 
-  static async start({ child, control_port, need }: {
+  static async start({ serving_ms, child, control_port, need }: {
+    serving_ms: number;
     child: Child;
     control_port: number;
     need: Need;
   }): Promise<Pairing> {
-    const serving_ms = performance.now() - child.started_ms;
     const port = control_port;
     const server = await V4Client.register({ port, role: "server", id: "be", max_conn: CAPACITY });
     const client = await V4Client.register({ port, role: "client", id: "fe" });

@@ -98,7 +98,15 @@ export const scale: Measure = {
     const memory = figures.median(MOST, "relayx", "rss_kib_per_session");
     const cpu = figures.median(MOST, "relayx", "idle_cpu_percent");
     if (!Number.isFinite(memory) || !Number.isFinite(cpu)) return [];
+    const grown = ([name]: (typeof over)[number]) =>
+      figures.median(name, "relayx", "rss_growth_mib");
+    const [most, before] = [over.at(-1)!, over.at(-2)!];
+    const margin_kib = 1024 * (grown(most) - grown(before)) / (most[1] - before[1]);
     return [
+      `The last ${most[1] - before[1]} sessions cost ${
+        margin_kib.toFixed(2)
+      } KiB each. What the first ` +
+      "ones cost beyond that is the runtime's own: compiled code and the heap's first growth.",
       `An idle session costs relayx ${memory.toFixed(2)} KiB and 5,000 of them ${
         cpu.toFixed(2)
       } % of ` +

@@ -12,9 +12,9 @@ const REST_MS = 1000;
 export const start: Measure = {
   name: "start",
   title: "Start",
-  about: 'From the exec until it serves: for relayx the "serving" line of its log, for ' +
-    "the proxies a listening port. Looked at every 1 ms (relayx) or 5 ms (proxies). " +
-    "Memory is read a second later.",
+  about:
+    "From the exec until the port listens, which relayx's control port does last of all; looked " +
+    "at every 5 ms. Memory is read a second later.",
   transports: ["tcp"],
   columns: [
     { value: "serving_ms", label: "exec to serving", unit: "ms", digits: 1 },

@@ -27,6 +27,8 @@ export class Seats<C extends Seated> {
   #paired = false;
 
   constructor({ session_id }: { session_id: string }) {
+    // An empty one would let in whoever says nothing.
+    if (!(session_id.length > 0)) throw new Error("A port needs a session id");
     this.#session_id = session_id;
   }
 
