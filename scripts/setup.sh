@@ -11,8 +11,11 @@ purpose="${1:-build}"
 packages=(g++ libsrt-openssl-dev libssl-dev)
 case "$purpose" in
   build) ;;
-  # srt-live-transmit is the independent SRT peer of the tests.
-  test) packages+=(srt-tools) ;;
+  # The independent SRT peers of the tests: srt-live-transmit, ffmpeg and GStreamer.
+  test)
+    packages+=(srt-tools ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base
+      gstreamer1.0-plugins-bad)
+    ;;
   # ffmpeg makes the video that is relayed.
   demo) packages+=(ffmpeg) ;;
   # What relayx is measured against.

@@ -16,13 +16,14 @@
  * state of things until there is nothing left to see.
  */
 import { clearTimeout, setTimeout } from "node:timers";
+import { formatPortRange } from "./config/port-range.ts";
 import type { Config } from "./config/schema.ts";
 import { Broadcasts } from "./control/broadcasts.ts";
 import { ControlServer } from "./control/server.ts";
 import { type GatewayState, portState, ServerStatusReport } from "./control/status.ts";
 import { Telemetry } from "./control/telemetry.ts";
 import type { Plane, PlaneKind, PlaneListener, PlaneSnapshot } from "./data/plane.ts";
-import { SrtPlane } from "./data/srt/plane.ts";
+import { SrtPlane, srtPortRange } from "./data/srt/plane.ts";
 import { TcpPlane } from "./data/tcp/plane.ts";
 import type { Log } from "./observe/log.ts";
 import { BlockedPorts } from "./sessions/blocked-ports.ts";
@@ -30,6 +31,7 @@ import { Broker } from "./sessions/broker.ts";
 import { type PortCounts, PortPool } from "./sessions/port-pool.ts";
 import { Registry } from "./sessions/registry.ts";
 import { type PerPlane, SessionTable } from "./sessions/session-table.ts";
+import { StreamBoard } from "./sessions/stream-board.ts";
 
 /** How long ports that were told to end at shutdown are waited for. */
 const RELEASE_MS_MAX = 2000;
@@ -77,6 +79,7 @@ export class Gateway {
   readonly #sessions: SessionTable;
   readonly #blocked: BlockedPorts;
   readonly #broker: Broker;
+  readonly #streams: StreamBoard;
   readonly #control: ControlServer;
   readonly #broadcasts: Broadcasts;
   #state: GatewayState = "Starting";
@@ -98,8 +101,9 @@ export class Gateway {
     const planes = this.#planes;
     const pools = this.#pools = {
       zmq: new PortPool({ kind: "zmq", ...config.zeromq.port_range }),
-      srt: new PortPool({ kind: "srt", ...config.gosrt.port_range }),
+      srt: new PortPool({ kind: "srt", ...srtPortRange(config) }),
     };
+    this.#streams = new StreamBoard({ log, streams: config.streams });
     const registry = new Registry();
     const onRoom = () => this.#broker.wake();
     this.#blocked = new BlockedPorts({ planes, pools, log, onRoom });
@@ -115,25 +119,35 @@ export class Gateway {
         this.#control.announceConflict(kind, error);
       },
     });
-    this.#broker = new Broker({ registry, pools, sessions, log, limits: config.limits });
+    this.#broker = new Broker({
+      registry,
+      pools,
+      sessions,
+      log,
+      limits: config.limits,
+      srt: config.gosrt,
+    });
     this.#control = new ControlServer({
       config,
       registry,
       broker: this.#broker,
       log,
-      status: () => this.#status(),
+      pages: {
+        "/status": { read: () => this.#status() },
+        "/streams": { read: () => this.#streams.list(), local_only: true },
+      },
     });
     this.#broadcasts = new Broadcasts({
       audience: this.#control,
       pools,
       status: new ServerStatusReport({ registry, sessions }),
-      telemetry: new Telemetry({ planes, sessions }),
+      telemetry: new Telemetry({ planes, sessions, log }),
     });
   }
 
   /** Resolves when peers can connect, with the port they can connect to. */
   async start(): Promise<{ control_port: number }> {
-    const { gateway, zeromq, gosrt } = this.#config;
+    const { gateway, zeromq } = this.#config;
     this.#started_at_unix_ms = Date.now();
     try {
       await this.#startPlanes();
@@ -149,7 +163,7 @@ export class Gateway {
           bind_address: gateway.bind_address,
           control_port,
           zmq_ports: `${zeromq.port_range.first}-${zeromq.port_range.last}`,
-          srt_ports: `${gosrt.port_range.first}-${gosrt.port_range.last}`,
+          srt_ports: this.#srtPorts(),
         },
         "the gateway serves",
       );
@@ -187,8 +201,17 @@ export class Gateway {
 
   #listener(kind: PlaneKind): PlaneListener {
     return (event) => {
-      if (!this.#blocked.onPlaneEvent(kind, event)) this.#sessions.onPlaneEvent(kind, event);
+      if (event.type === "stream" || event.type === "streams") this.#streams.onReport(event);
+      else if (!this.#blocked.onPlaneEvent(kind, event)) this.#sessions.onPlaneEvent(kind, event);
     };
+  }
+
+  /** Where SRT is served, in words. */
+  #srtPorts(): string {
+    const { mode, port_range, shared_port } = this.#config.gosrt;
+    const shared = shared_port === "off" ? "" : formatPortRange(shared_port);
+    if (mode === "shared") return `${shared} (shared)`;
+    return formatPortRange(port_range) + (shared && `, ${shared} (shared)`);
   }
 
   async #startPlanes(): Promise<void> {

@@ -49,6 +49,8 @@ export const SRT_EASYNCSND = 6001;
 /** Nothing to receive or to accept now. */
 export const SRT_EASYNCRCV = 6002;
 export const SRT_ECONNLOST = 2001;
+/** Among other things: a source time from before the connection. */
+export const SRT_EINVALMSGAPI = 5009;
 
 /** Socket states (srt.h, SRT_SOCKSTATUS). */
 export const SRTS_CONNECTED = 5;

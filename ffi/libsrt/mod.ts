@@ -20,8 +20,15 @@ export type { LibsrtLocation } from "./locate.ts";
 export const SRT_EPOLL_IN = 0x1;
 export const SRT_EPOLL_OUT = 0x4;
 export const SRT_EPOLL_ERR = 0x8;
+/** Room for the longest text there is, a stream id of 512 bytes and the zero behind it. */
+const TEXT_BYTES = 513;
 /** Lets an epoll id be waited on with nothing in it. */
 export const SRT_EPOLL_ENABLE_EMPTY = 1;
+/** The state of a connection's encryption (srt.h, SRT_KM_STATE): none; both ends have the key; … */
+export const SRT_KM_S_UNSECURED = 0;
+export const SRT_KM_S_SECURED = 2;
+export const SRT_KM_S_NOSECRET = 3;
+export const SRT_KM_S_BADSECRET = 4;
 /** What every failing call that returns a number returns. */
 export const SRT_ERROR = -1;
 
@@ -35,6 +42,8 @@ export interface Libsrt extends Calls<typeof libsrtSymbols> {
   setOption(socket: number, name: SrtOptionName, value: SrtOptionValue): void;
   /** Reads an option that is an `int`; null where the socket no longer has it. */
   getInt(socket: number, name: SrtOptionName): number | null;
+  /** Reads an option that is text, as bytes; null where the socket no longer has it. */
+  getBytes(socket: number, name: SrtOptionName): Uint8Array | null;
   /** Why a peer, or we, refused a connection, in libsrt's words. */
   rejectReason(socket: number): string;
 }
@@ -76,6 +85,7 @@ function wrap(
   const systemErrno = new Int32Array(1);
   const value = new Int32Array(1);
   const length = new Int32Array(1);
+  const text_value = new Uint8Array(TEXT_BYTES);
   const lastError = () => calls.srt_getlasterror(systemErrno);
   const text = () => {
     const at = calls.srt_getlasterror_str();
@@ -102,6 +112,12 @@ function wrap(
       length[0] = 4;
       const { number } = srtOptions[name];
       return calls.srt_getsockflag(socket, number, value, length) < 0 ? null : value[0];
+    },
+    getBytes(socket, name) {
+      length[0] = text_value.length;
+      const { number } = srtOptions[name];
+      if (calls.srt_getsockflag(socket, number, text_value, length) < 0) return null;
+      return text_value.slice(0, length[0]);
     },
     rejectReason(socket) {
       const at = calls.srt_rejectreason_str(calls.srt_getrejectreason(socket));

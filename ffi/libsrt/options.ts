@@ -44,6 +44,8 @@ export const srtOptions = {
   /** 10 to 79 characters. */
   SRTO_PASSPHRASE: option(26, "text", "connect"),
   SRTO_PBKEYLEN: option(27, "int", "connect"),
+  /** Read: how the exchange of keys has ended, one of SRT_KM_S_*. */
+  SRTO_KMSTATE: option(28, "int", "any"),
   SRTO_IPTTL: option(29, "int", "bind"),
   SRTO_IPTOS: option(30, "int", "bind"),
   SRTO_TLPKTDROP: option(31, "bool", "connect"),
@@ -58,6 +60,8 @@ export const srtOptions = {
   SRTO_PAYLOADSIZE: option(49, "int", "connect"),
   /** 0 live, 1 file. */
   SRTO_TRANSTYPE: option(50, "int", "bind"),
+  /** False: a connection whose key exchange failed comes up all the same and says so in KMSTATE. */
+  SRTO_ENFORCEDENCRYPTION: option(53, "bool", "connect"),
   SRTO_IPV6ONLY: option(54, "int", "bind"),
   /** Silence after which the peer counts as gone, ms. */
   SRTO_PEERIDLETIMEO: option(55, "int", "connect"),

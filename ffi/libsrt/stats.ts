@@ -34,6 +34,8 @@ const fields = {
   byteAvailRcvBuf: { at: 348, type: "int" },
   msSndBuf: { at: 372, type: "int" },
   msRcvBuf: { at: 388, type: "int" },
+  /** Packets received, each counted once however often it came. */
+  pktRecvUniqueTotal: { at: 440, type: "int64" },
 } as const satisfies Record<string, { at: number; type: StatType }>;
 
 export type SrtStats = { -readonly [K in keyof typeof fields]: number };

@@ -18,7 +18,7 @@ export function check(options: { path: string | undefined; around: Surroundings 
 
 /** One line about what would be served. */
 export function summary({ config, source }: LoadedConfig): string {
-  const { gateway, zeromq, gosrt, logging } = config;
+  const { gateway, zeromq, logging } = config;
   const host = gateway.bind_address.includes(":")
     ? `[${gateway.bind_address}]`
     : gateway.bind_address;
@@ -26,6 +26,24 @@ export function summary({ config, source }: LoadedConfig): string {
   const sink = logging.output === "console" ? "the console" : logging.file_path;
   return `${source ?? "the defaults"}: valid; control ${host}:${control}, ` +
     `TCP ports ${formatPortRange(zeromq.port_range)} (${portCount(zeromq.port_range)}), ` +
-    `SRT ports ${formatPortRange(gosrt.port_range)} (${portCount(gosrt.port_range)}), ` +
+    `${srtSummary(config)}, ` +
     `log ${logging.level} as ${logging.format} to ${sink}`;
+}
+
+/** Where sessions and named streams are served over SRT. */
+function srtSummary({ gosrt, streams }: LoadedConfig["config"]): string {
+  const { mode, port_range, shared_port, shared_sessions_max } = gosrt;
+  const parts: string[] = [];
+  if (mode === "per_session") {
+    parts.push(`SRT ports ${formatPortRange(port_range)} (${portCount(port_range)})`);
+  }
+  if (shared_port !== "off") {
+    const sessions = mode === "shared" ? ` for ${shared_sessions_max} sessions` : "";
+    parts.push(
+      `shared SRT ports ${formatPortRange(shared_port)} (${portCount(shared_port)})${sessions}`,
+    );
+  }
+  const count = Object.keys(streams).length;
+  if (count > 0) parts.push(`${count} ${count === 1 ? "stream" : "streams"}`);
+  return parts.join(", ");
 }

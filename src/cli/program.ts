@@ -7,6 +7,8 @@ import { Command, CommanderError } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { normaliseArguments } from "./arguments.ts";
 import { CommandExit, EXIT } from "./exit-code.ts";
+import { addStreams } from "./streams.ts";
+import { addUrl } from "./url.ts";
 import { addVideoBe } from "./video-be.ts";
 import { addVideoFe } from "./video-fe.ts";
 
@@ -27,12 +29,14 @@ Examples:
   relayx --config_path config.yaml          start the gateway (also: relayx start …)
   relayx check --config_path config.yaml    say what is wrong with a configuration
   RELAYX_GATEWAY_TCP_PORT=6000 relayx       a key from the environment
+  relayx streams                            who publishes and views at the gateway here
+  relayx url cam --mode read                lines for ffmpeg, VLC and others
   relayx video-be --help                    the options of a tool
 
 Options may be written with one dash as well: -config_path config.yaml, -srt=false.
 
-Exit codes: 0 in order, 1 the gateway could not start, 2 the configuration or the command line is
-wrong, 70 a mistake of relayx itself; 130 and 143 after a second SIGINT or SIGTERM.
+Exit codes: 0 in order, 1 the gateway could not start or did not answer, 2 the configuration or the
+command line is wrong, 70 a mistake of relayx itself; 130 and 143 after a second SIGINT or SIGTERM.
 `;
 
 /** Builds the program; nothing runs until it parses. */
@@ -77,6 +81,8 @@ export function createProgram(around: Surroundings): Command {
       check({ path: configPath(command), around });
     });
 
+  addStreams(program, around);
+  addUrl(program, around);
   addVideoBe(program);
   addVideoFe(program);
   return program;

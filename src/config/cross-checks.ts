@@ -5,6 +5,8 @@ import { formatPortRange } from "./port-range.ts";
 /** A broken rule. The first of `keys` that somebody has set is the one to be corrected. */
 export interface CrossFinding {
   keys: string[];
+  /** The one place there is, where a name in it may have dots of its own. */
+  path?: readonly string[];
   code: string;
   found: string;
   allowed: string;
@@ -29,6 +31,57 @@ function withinLimit(part: keyof Config["limits"], whole: keyof Config["limits"]
   };
 }
 
+/** All UDP ports that the configuration names are different ones. */
+function udpPortTwice({ gosrt, streams }: Config): ReturnType<CrossCheck["check"]> {
+  const shared = gosrt.shared_port === "off" ? null : gosrt.shared_port;
+  const taken: { path: string[]; first: number; last: number }[] = [];
+  if (gosrt.mode === "per_session") {
+    taken.push({ path: ["gosrt", "port_range"], ...gosrt.port_range });
+  }
+  const wanted = shared === null ? [] : [{ path: ["gosrt", "shared_port"], ...shared }];
+  for (const [name, { port }] of Object.entries(streams)) {
+    if (port > 0) wanted.push({ path: ["streams", name, "port"], first: port, last: port });
+  }
+  for (const one of wanted) {
+    const other = taken.find(({ first, last }) => first <= one.last && one.first <= last);
+    if (other) {
+      return {
+        path: one.path,
+        code: "port_taken",
+        found: [one, other].map((range) => `${range.path.join(".")} ${formatPortRange(range)}`)
+          .join(" with "),
+        allowed: "UDP ports of its own for each",
+      };
+    }
+    taken.push(one);
+  }
+  return null;
+}
+
+/** A stream is on the shared ports or on its own; a passphrase of its own needs a port of its own. */
+function streamWithoutPort({ gosrt, streams }: Config): ReturnType<CrossCheck["check"]> {
+  for (const [name, { port, passphrase }] of Object.entries(streams)) {
+    if (port > 0) continue;
+    if (passphrase !== "") {
+      return {
+        path: ["streams", name, "passphrase"],
+        code: "port_missing",
+        found: "a passphrase of its own on the shared port, which has one for all",
+        allowed: `a streams.${name}.port, or gosrt.passphrase for everybody`,
+      };
+    }
+    if (gosrt.shared_port === "off") {
+      return {
+        path: ["streams", name],
+        code: "shared_port_missing",
+        found: 'a stream without a port, with gosrt.shared_port "off"',
+        allowed: `a gosrt.shared_port, or a streams.${name}.port`,
+      };
+    }
+  }
+  return null;
+}
+
 const CHECKS: readonly CrossCheck[] = [
   {
     // Only the TCP range can collide with the control port: SRT ports are UDP and may share numbers.
@@ -44,6 +97,26 @@ const CHECKS: readonly CrossCheck[] = [
       };
     },
   },
+  {
+    keys: ["gosrt.mode", "gosrt.shared_port"],
+    check: ({ gosrt: { mode, shared_port } }) =>
+      mode === "per_session" || shared_port !== "off" ? null : {
+        code: "shared_port_missing",
+        found: 'gosrt.mode "shared" with gosrt.shared_port "off"',
+        allowed: "a gosrt.shared_port, or gosrt.mode per_session",
+      },
+  },
+  {
+    keys: ["gosrt.latency_min", "gosrt.latency_max"],
+    check: ({ gosrt: { latency_min, latency_max } }) =>
+      latency_min <= latency_max ? null : {
+        code: "limit_exceeded",
+        found: `gosrt.latency_min ${latency_min} with gosrt.latency_max ${latency_max}`,
+        allowed: "gosrt.latency_min of at most gosrt.latency_max",
+      },
+  },
+  { keys: ["gosrt.shared_port", "gosrt.port_range"], check: udpPortTwice },
+  { keys: ["gosrt.shared_port"], check: streamWithoutPort },
   withinLimit("unproven_per_address_max", "unproven_max"),
   withinLimit("srt_unproven_per_address_max", "srt_unproven_max"),
   withinLimit("waiting_requests_per_client_max", "waiting_requests_max"),

@@ -1,12 +1,13 @@
 /** The names of sections and keys, read off the schema, and which known one a wrong one may mean. */
 import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
-import { configSchema } from "./schema.ts";
+import { configSchema, streamSchema } from "./schema.ts";
 
-/** Every section with its keys and the schema of each key's value. */
+/** Every section of fixed keys with the schema of each key's value. */
 export function sections(): Map<string, Map<string, z.ZodType>> {
   const all = new Map<string, Map<string, z.ZodType>>();
-  for (const [section, schema] of Object.entries(configSchema.shape)) {
+  const { streams: _, ...fixed } = configSchema.shape;
+  for (const [section, schema] of Object.entries(fixed)) {
     all.set(section, new Map(Object.entries(schema.unwrap().shape as Record<string, z.ZodType>)));
   }
   return all;
@@ -28,6 +29,8 @@ export function nearest(wrong: string, known: readonly string[]): string | null 
 /** What is allowed instead of an unknown section or key. */
 export function allowedInstead(section: string | null, name: string): string {
   const all = sections();
+  // Its entries have names that the operator chooses, and all of them the same keys.
+  all.set("streams", new Map(Object.entries(streamSchema.shape as Record<string, z.ZodType>)));
   const known = [...(section === null ? all : all.get(section) ?? all).keys()];
   const near = nearest(name, known);
   if (near !== null) return `${known.join(", ")}; did you mean "${near}"?`;

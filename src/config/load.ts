@@ -57,7 +57,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   // run shows those problems too.
   const config = first.success ? first.data : configSchema.parse(tree);
   for (const finding of crossCheck(config, invalid)) {
-    const paths = finding.keys.map((key) => key.split("."));
+    const paths = finding.path ? [finding.path] : finding.keys.map((key) => key.split("."));
     const path = paths.find((one) => place(one, "value").is_set) ?? paths[0];
     const { file, line, column } = place(path, "value");
     problems.push({
@@ -176,10 +176,16 @@ function structuredCopy(tree: Record<string, unknown>): Record<string, unknown> 
   const copy: Record<string, unknown> = Object.create(null);
   for (const [name, section] of Object.entries(tree)) {
     if (section === null) copy[name] = {};
-    else if (typeof section === "object" && !Array.isArray(section)) copy[name] = { ...section };
-    else copy[name] = section;
+    else if (typeof section === "object" && !Array.isArray(section)) {
+      copy[name] = name === "streams" ? withEmptyEntries(section) : { ...section };
+    } else copy[name] = section;
   }
   return copy;
+}
+
+/** A stream with nothing but its name has all of its keys' defaults. */
+function withEmptyEntries(section: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(section).map(([name, entry]) => [name, entry ?? {}]));
 }
 
 function applyOverrides(tree: Record<string, unknown>, overrides: readonly Override[]): void {

@@ -6,7 +6,17 @@
  * A new section is one more entry here; loading, messages and environment variables follow from it.
  */
 import { z } from "zod";
-import { address, choice, duration, flag, integer, ports, size, text } from "./values.ts";
+import {
+  address,
+  choice,
+  duration,
+  flag,
+  integer,
+  passphrase,
+  ports,
+  size,
+  text,
+} from "./values.ts";
 
 /** The longest a timer of the runtime can run is 2^31−1 ms; this is the round figure below it. */
 const DURATION_MS_MAX = 24 * 24 * 3_600_000;
@@ -14,6 +24,32 @@ const DAY_MS = 24 * 3_600_000;
 
 /** More than anything one process serves; it only stops slips of the keyboard. */
 const COUNT_MAX = 1_000_000;
+
+const BANDWIDTH_BPS_MAX = 1_000_000_000_000;
+
+const PORTS_OR_OFF = '"off", or a port or first-last, for instance "2349" or "2346-2349"';
+
+/** The name of a stream goes into stream ids, URLs and the log as it is. */
+const streamName = "a name of 1 to 64 letters, digits, and . _ / -";
+
+/** A key of a stream; it travels in a stream id of at most 512 bytes. */
+function streamKey() {
+  const allowed = 'text of at most 128 characters, or "" for no key';
+  return z.string(allowed).max(128, allowed);
+}
+
+/** One named stream of the `streams` section. */
+export const streamSchema = z.strictObject({
+  publish_key: streamKey().default(""),
+  read_key: streamKey().default(""),
+  port: integer({ min: 0, max: 65_535, unit: "0 is the shared ports" }).default(0),
+  passphrase: passphrase().default(""),
+  takeover: choice(["refuse", "replace"]).default("refuse"),
+  slow_viewer: choice(["skip", "drop"]).default("skip"),
+  viewers_max: integer({ min: 1, max: 10_000 }).default(100),
+  bitrate_max: integer({ min: 0, max: BANDWIDTH_BPS_MAX, unit: "bit/s, 0 is unlimited" })
+    .default(0),
+}, "a mapping with the keys of a stream");
 
 export const configSchema = z.strictObject({
   gateway: z.strictObject({
@@ -37,9 +73,24 @@ export const configSchema = z.strictObject({
   gosrt: z.strictObject({
     port_range: ports().prefault("2350-2380"),
     latency: integer({ min: 0, max: 60_000, unit: "ms" }).default(120),
-    maxbw: integer({ min: 0, max: 1_000_000_000_000, unit: "bit/s, 0 is unlimited" }).default(0),
+    latency_min: integer({ min: 0, max: 60_000, unit: "ms" }).default(20),
+    latency_max: integer({ min: 0, max: 60_000, unit: "ms" }).default(8000),
+    maxbw: integer({ min: 0, max: BANDWIDTH_BPS_MAX, unit: "bit/s, 0 is unlimited" }).default(0),
+    inputbw: integer({ min: 0, max: BANDWIDTH_BPS_MAX, unit: "bit/s, 0 is not used" }).default(0),
+    oheadbw: integer({ min: 5, max: 100, unit: "percent" }).default(25),
     ipttl: integer({ min: 1, max: 255 }).default(64),
+    iptos: integer({ min: 0, max: 255 }).default(0xb8),
+    peer_idle_timeout: duration({ min: 100, max: DAY_MS }).prefault("8s"),
+    udp_buffer: size({ min: 65_536, max: 1024 ** 3 }).prefault("8MB"),
+    passphrase: passphrase().default(""),
+    pbkeylen: z.literal([16, 24, 32], "16, 24 or 32 (bytes)").default(16),
+    mode: choice(["per_session", "shared"]).default("per_session"),
+    shared_port: z.union([z.literal("off"), ports()], PORTS_OR_OFF).default("off"),
+    shared_sessions_max: integer({ min: 1, max: 10_000 }).default(1000),
   }).prefault({}),
+  streams: z.record(z.string().regex(/^[\w./-]{1,64}$/), streamSchema, {
+    error: (issue) => issue.code === "invalid_key" ? streamName : undefined,
+  }).default({}),
   logging: z.strictObject({
     level: choice(["debug", "info", "warn", "error"]).default("info"),
     format: choice(["json", "text"]).default("json"),

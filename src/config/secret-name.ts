@@ -2,10 +2,12 @@
 
 /**
  * True for `token`, `secret`, `password` and `passphrase`, alone or as the last word of a longer
- * name (`server_token`, `authToken`, `tokens`): one rule for the log and for messages about the
+ * name (`server_token`, `authToken`, `tokens`), and for a
+ * `publish_key` and its like: one rule for the log and for messages about the
  * configuration.
  */
 export function isSecretName(name: string): boolean {
-  return /(?:^|[^a-zA-Z])(?:token|secret|password|passphrase)s?$/i.test(name) ||
+  return /_key$/i.test(name) ||
+    /(?:^|[^a-zA-Z])(?:token|secret|password|passphrase)s?$/i.test(name) ||
     /(?:Token|Secret|Password|Passphrase)s?$/.test(name);
 }

@@ -63,6 +63,14 @@ export function size(limits: { min: number; max: number }) {
   });
 }
 
+/** A passphrase of SRT, or none. */
+export function passphrase() {
+  const allowed = 'a passphrase of 10 to 79 bytes, or "" for none';
+  const bytes = (text: string) => new TextEncoder().encode(text).length;
+  return z.string(allowed)
+    .refine((text) => text === "" || (bytes(text) >= 10 && bytes(text) <= 79), allowed);
+}
+
 /** A range of ports, or a single one. */
 export function ports() {
   const allowed = 'first-last with 1 ≤ first ≤ last ≤ 65535, for instance "2300-2320"';

@@ -1,6 +1,6 @@
 /**
  * HTTP on the control port. A connection whose first byte is a capital letter is handed to a real
- * HTTP server that never listens itself: `GET /status` and nothing else.
+ * HTTP server that never listens itself: a few pages of JSON and nothing else.
  *
  * The server's own timeouts only run on sockets it accepted, so a connection's time is kept here: it
  * is closed when no request has been completed for a while, however busy it looks.
@@ -12,15 +12,25 @@ import { DeadlineLine } from "../sessions/deadline-line.ts";
 
 const HEAD_BYTES_MAX = 8192;
 
+/** A page of JSON. */
+export interface Page {
+  read: () => unknown;
+  /** Shown to the machine itself only: it says who is connected from where. */
+  local_only?: boolean;
+}
+
+/** By path. */
+export type Pages = Readonly<Record<string, Page>>;
+
 export class HttpDoor {
-  readonly #status: () => unknown;
+  readonly #pages: Pages;
   readonly #idle: DeadlineLine<Socket>;
   readonly #server: Server;
 
   /** `idle_ms_max`: from the connection, or its last request, to the next complete request head. */
-  constructor(options: { status: () => unknown; idle_ms_max: number }) {
+  constructor(options: { pages: Pages; idle_ms_max: number }) {
     const { idle_ms_max } = options;
-    this.#status = options.status;
+    this.#pages = options.pages;
     this.#idle = new DeadlineLine({
       period_ms: idle_ms_max,
       onDue: (socket) => socket.destroy(),
@@ -47,12 +57,15 @@ export class HttpDoor {
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     if (this.#idle.has(request.socket)) this.#idle.add(request.socket);
     const path = (request.url ?? "").split("?", 1)[0];
-    if (path !== "/status") {
+    const page = Object.hasOwn(this.#pages, path) ? this.#pages[path] : undefined;
+    if (page === undefined) {
       response.writeHead(404, { "content-length": 0 }).end();
+    } else if (page.local_only && !isLocal(request.socket)) {
+      response.writeHead(403, { "content-length": 0 }).end();
     } else if (request.method !== "GET" && request.method !== "HEAD") {
       response.writeHead(405, { allow: "GET, HEAD", "content-length": 0 }).end();
     } else {
-      const body = JSON.stringify(this.#status());
+      const body = JSON.stringify(page.read());
       response.writeHead(200, {
         "content-type": "application/json",
         "content-length": Buffer.byteLength(body),
@@ -61,4 +74,11 @@ export class HttpDoor {
       response.end(request.method === "HEAD" ? undefined : body);
     }
   }
+}
+
+/** Whether a peer is on this machine. */
+function isLocal({ remoteAddress, localAddress }: Socket): boolean {
+  if (remoteAddress === undefined) return false;
+  // A gateway that is bound to one interface is reached from that interface's own address.
+  return remoteAddress === localAddress || /^(?:::ffff:)?127\.|^::1$/.test(remoteAddress);
 }

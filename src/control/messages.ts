@@ -9,15 +9,18 @@
  *   peer → gateway
  *     register       {role: "server"|"client", id, token, max_conn?}       the first message, once
  *     pair_request   {request_id?, server_id?, need_zmq?, need_srt?, qos?} clients only
+ *                    qos: {srt?: {encrypt?: bool, transtype?: "live"|"file", latency?: ms}}
  *   gateway → peer
  *     register_ack   {status: "ok"} | {status: "error", code, error}
- *     pair_grant     {request_id, session_id, server_id, client_id, zmq_port?, srt_port?}
+ *     pair_grant     {request_id, session_id, server_id, client_id, zmq_port?, srt_port?,
+ *                     srt_passphrase?}
  *     pair_error     {request_id, code, error}
  *     error          {code, error}
  *     status         [{server_id, occupied_ports, remaining_ports, cpu_percent, mem_mb}]     each 2 s
  *     port_state     {zmq: {total, idle, reserved, occupied, blocked}, srt: {…}}             each 2 s
  *     telemetry      [{kind, port, session_id, server_id, client_id, mbps_up, mbps_down,
- *                      rtt_ms, loss_pct, retrans_pct, quality}]                              each 1 s
+ *                      rtt_ms, loss_pct, retrans_pct, quality,
+ *                      bottleneck_up?, bottleneck_down?}]                                    each 1 s
  *     port_conflict  {kind, port, error}                            when a port cannot be bound
  *
  * Codes: 500 internal · 501 auth · 502 bad request · 503 conflict · 504 unavailable · 505 no port in
@@ -26,7 +29,7 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import type { Role } from "../data/plane.ts";
-import type { PairRequest } from "../sessions/party.ts";
+import type { PairRequest, SrtRequest } from "../sessions/party.ts";
 
 /** More ports than any machine has; it keeps sums of many servers exact. */
 const MAX_CONN_MAX = 2 ** 31 - 1;
@@ -60,6 +63,12 @@ const pairRequestShape = z.object({
   need_srt: z.boolean().default(false),
 });
 
+const srtShape = z.object({
+  encrypt: z.boolean().optional(),
+  transtype: z.enum(["live", "file"]).optional(),
+  latency: z.int().min(0).max(60_000).optional(),
+});
+
 /** Null when the type is not a string. */
 export function readEnvelope(message: object): Envelope | null {
   const read = envelopeShape.safeParse(fold(message, ["type", "payload"]));
@@ -75,11 +84,32 @@ export function readRegister(payload: unknown): Registration | null {
   return { role, id, token, max_conn: Math.min(MAX_CONN_MAX, Math.max(1, max_conn)) };
 }
 
-/** Null when a field has the wrong type. `qos` may be anything and changes nothing. */
+/**
+ * Null when a field has the wrong type. `qos` may be anything, as it always could; of it only `srt`
+ * is read, and there a wrong value is refused: a wish for encryption must not be missed.
+ */
 export function readPairRequest(payload: unknown): PairRequest | null {
-  const fields = foldPayload(payload, ["request_id", "server_id", "need_zmq", "need_srt"]);
-  const read = fields === null ? null : pairRequestShape.safeParse(fields);
-  return read?.success ? read.data : null;
+  const names = ["request_id", "server_id", "need_zmq", "need_srt", "qos"];
+  const folded = foldPayload(payload, names);
+  if (folded === null) return null;
+  const { qos, ...fields } = folded;
+  const read = pairRequestShape.safeParse(fields);
+  const srt = readSrtRequest(qos);
+  return read.success && srt ? { ...read.data, srt } : null;
+}
+
+function readSrtRequest(qos: unknown): SrtRequest | null {
+  if (!isObject(qos)) return {};
+  const { srt } = fold(qos, ["srt"]);
+  if (!isObject(srt)) return {};
+  const read = srtShape.safeParse(fold(srt, ["encrypt", "transtype", "latency"]));
+  if (!read.success) return null;
+  const { latency: latency_ms, ...rest } = read.data;
+  return latency_ms === undefined ? rest : { ...rest, latency_ms };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function isRole(role: string): role is Role {

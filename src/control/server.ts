@@ -15,7 +15,7 @@ import type { Registry } from "../sessions/registry.ts";
 import { RepeatedLines } from "../sessions/repeated-lines.ts";
 import { type ConnectionEvents, ControlConnection } from "./connection.ts";
 import type { FrameError } from "./framing.ts";
-import { HttpDoor } from "./http-door.ts";
+import { HttpDoor, type Pages } from "./http-door.ts";
 import {
   encode,
   type Envelope,
@@ -60,8 +60,7 @@ export class ControlServer implements ConnectionEvents {
       registry: Registry;
       broker: Broker;
       log: Log;
-      /** The page `GET /status`. */
-      status: () => unknown;
+      pages: Pages;
     },
   ) {
     const { config, log } = options;
@@ -70,7 +69,7 @@ export class ControlServer implements ConnectionEvents {
     this.#broker = options.broker;
     this.#log = log;
     this.#http = new HttpDoor({
-      status: options.status,
+      pages: options.pages,
       idle_ms_max: Math.min(HTTP_IDLE_MS_MAX, config.gateway.auth_timeout),
     });
     this.#unproven = new Unproven(config.limits);

@@ -54,7 +54,7 @@ export class ServerStatusReport {
       return this.#occupied_by_server;
     }
     const by_server = new Map<string, number[]>();
-    for (const { session, port } of this.#sessions.occupied) {
+    for (const { session, public_port: port } of this.#sessions.occupied) {
       const ports = by_server.get(session.server_id);
       if (ports === undefined) by_server.set(session.server_id, [port]);
       else ports.push(port);

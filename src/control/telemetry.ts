@@ -7,7 +7,10 @@
  * reading their counters and nothing else.
  */
 import type { Buffer } from "node:buffer";
+import type { Bottleneck } from "../data/bottleneck.ts";
 import type { Plane, PortCounters } from "../data/plane.ts";
+import type { Log } from "../observe/log.ts";
+import { BottleneckLog } from "../sessions/bottleneck-log.ts";
 import type { PerPlane, SessionTable } from "../sessions/session-table.ts";
 import type { SessionPort } from "../sessions/session.ts";
 import { encodeRaw } from "./messages.ts";
@@ -21,6 +24,9 @@ export interface Figures {
   retrans_pct: number;
   /** 0 to 100. */
   quality: number;
+  /** What holds either direction back; absent on planes that do not tell. */
+  bottleneck_up?: Bottleneck;
+  bottleneck_down?: Bottleneck;
 }
 
 /** What is kept of one port between two readings. */
@@ -43,16 +49,20 @@ const NOTHING: Readonly<PortCounters> = Object.freeze({
   packets_down: 0,
   packets_lost: 0,
   packets_retransmitted: 0,
+  bottleneck_up: "unknown",
+  bottleneck_down: "unknown",
 });
 
 export class Telemetry {
   readonly #planes: PerPlane<Plane>;
   readonly #sessions: SessionTable;
   readonly #rows = new Map<SessionPort, Row>();
+  readonly #bottlenecks: BottleneckLog;
   #message: Buffer = encodeRaw("telemetry", "[]");
   #occupied_revision = -1;
 
-  constructor(options: { planes: PerPlane<Plane>; sessions: SessionTable }) {
+  constructor(options: { planes: PerPlane<Plane>; sessions: SessionTable; log: Log }) {
+    this.#bottlenecks = new BottleneckLog({ log: options.log });
     this.#planes = options.planes;
     this.#sessions = options.sessions;
   }
@@ -75,6 +85,7 @@ export class Telemetry {
         this.#rows.set(port, row);
       }
       if (refresh(row, counters, now)) changed = true;
+      if (counters.bottleneck_up !== "unknown") this.#noteBottlenecks(port, counters);
     }
     if (changed) {
       const parts: string[] = [];
@@ -84,9 +95,25 @@ export class Telemetry {
     return this.#message;
   }
 
+  #noteBottlenecks(
+    { session, kind, public_port: port }: SessionPort,
+    counters: PortCounters,
+  ): void {
+    const { id: session_id, server_id, client_id } = session;
+    for (const direction of ["up", "down"] as const) {
+      const fields = { session_id, kind, port, server_id, client_id, direction };
+      const place = `${session_id} ${kind} ${direction}`;
+      this.#bottlenecks.note(place, counters[`bottleneck_${direction}`], fields);
+    }
+  }
+
   #forgetTheGone(): void {
     for (const port of this.#rows.keys()) {
-      if (!this.#sessions.occupied.has(port)) this.#rows.delete(port);
+      if (this.#sessions.occupied.has(port)) continue;
+      this.#rows.delete(port);
+      for (const direction of ["up", "down"]) {
+        this.#bottlenecks.forget(`${port.session.id} ${port.kind} ${direction}`);
+      }
     }
   }
 }
@@ -111,7 +138,14 @@ export function figures(
     loss_pct: round(loss_pct),
     retrans_pct: round(retrans_pct),
     quality: round(quality({ loss_pct, rtt_ms: after.rtt_ms, flowed: up + down > 0 })),
+    ...diagnosis(after),
   };
+}
+
+/** The plane's word for what holds each direction back, where it has one. */
+function diagnosis({ bottleneck_up, bottleneck_down }: Readonly<PortCounters>): Partial<Figures> {
+  const known = bottleneck_up !== "unknown" || bottleneck_down !== "unknown";
+  return known ? { bottleneck_up, bottleneck_down } : {};
 }
 
 function quality(of: { loss_pct: number; rtt_ms: number; flowed: boolean }): number {
@@ -140,10 +174,11 @@ function refresh(row: Row, counters: PortCounters, now: number): boolean {
 function same(a: Readonly<PortCounters>, b: Readonly<PortCounters>): boolean {
   return a.bytes_up === b.bytes_up && a.bytes_down === b.bytes_down && a.rtt_ms === b.rtt_ms &&
     a.packets_up === b.packets_up && a.packets_down === b.packets_down &&
+    a.bottleneck_up === b.bottleneck_up && a.bottleneck_down === b.bottleneck_down &&
     a.packets_lost === b.packets_lost && a.packets_retransmitted === b.packets_retransmitted;
 }
 
-function head({ session, kind, port }: SessionPort): string {
+function head({ session, kind, public_port: port }: SessionPort): string {
   const { id: session_id, server_id, client_id } = session;
   const fixed = JSON.stringify({ kind, port, session_id, server_id, client_id });
   return `${fixed.slice(0, -1)},`;

@@ -4,6 +4,7 @@
  * whole on the machines we run on, so there is no lock and nothing to wait for. Byte counts stay exact
  * to 2^53 (9 PB).
  */
+import { BOTTLENECKS } from "./bottleneck.ts";
 import type { PortCounters } from "./plane.ts";
 
 /** Columns of a row. */
@@ -14,6 +15,8 @@ const PACKETS_UP = 3;
 const PACKETS_DOWN = 4;
 const PACKETS_LOST = 5;
 const PACKETS_RETRANSMITTED = 6;
+/** Both directions' numbers in {@link BOTTLENECKS}, the upper one times 16. */
+const HELD_BACK_BY = 7;
 /** Eight columns of eight bytes: a row is one cache line and no two ports share one. */
 const COLUMNS = 8;
 
@@ -47,6 +50,8 @@ export class CounterRow {
     this.#table[this.#at + PACKETS_DOWN] = line.packets_down;
     this.#table[this.#at + PACKETS_LOST] = line.packets_lost;
     this.#table[this.#at + PACKETS_RETRANSMITTED] = line.packets_retransmitted;
+    this.#table[this.#at + HELD_BACK_BY] = 16 * BOTTLENECKS.indexOf(line.bottleneck_up) +
+      BOTTLENECKS.indexOf(line.bottleneck_down);
   }
 }
 
@@ -60,5 +65,7 @@ export function readRow(table: Float64Array, row: number): PortCounters {
     packets_down: table[at + PACKETS_DOWN],
     packets_lost: table[at + PACKETS_LOST],
     packets_retransmitted: table[at + PACKETS_RETRANSMITTED],
+    bottleneck_up: BOTTLENECKS[table[at + HELD_BACK_BY] >>> 4],
+    bottleneck_down: BOTTLENECKS[table[at + HELD_BACK_BY] & 15],
   };
 }

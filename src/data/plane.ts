@@ -9,6 +9,7 @@
  */
 
 import type { AdmissionLimit } from "./admission.ts";
+import type { Bottleneck } from "./bottleneck.ts";
 
 /** The planes of V4. "zmq" is plain TCP and keeps its historical label on the wire. */
 export type PlaneKind = "zmq" | "srt";
@@ -22,7 +23,109 @@ export type RejectStatus =
   | "alloc_mismatch"
   | "port_occupied"
   | "server_dup"
-  | "client_dup";
+  | "client_dup"
+  /** SRT: the stream id cannot be read, or says nothing that is served here. */
+  | "streamid_error"
+  /** No such stream, or not with this key: one word for both, so that names cannot be guessed. */
+  | "stream_denied"
+  /** Somebody publishes it already, and `takeover` is `refuse`. */
+  | "stream_busy"
+  /** As many viewers as `viewers_max` allows. */
+  | "stream_full"
+  /** The passphrase is missing or wrong. */
+  | "encryption_error";
+
+/** What a session may ask of its SRT port beyond the ordinary (`qos.srt` of a pair_request). */
+export interface SrtWishes {
+  /** 10 to 79 characters; both ends must have it. */
+  passphrase?: string;
+  /** `file`: a stream of bytes without deadlines, instead of live messages. */
+  transtype?: "live" | "file";
+  latency_ms?: number;
+}
+
+/** A port that a session has been given, and who may come to it. */
+export interface Reservation {
+  port: number;
+  session_id: string;
+  /** By these an SRT caller's `u=` is known; V4's hello says its role itself. */
+  client_id?: string;
+  server_id?: string;
+  srt?: SrtWishes;
+}
+
+/** What happens to a named stream. */
+export type StreamEvent = {
+  type: "stream";
+  name: string;
+  status: "publishing" | "publish_stop" | "viewing" | "view_stop";
+  /** Why it stopped; empty where it began. */
+  reason: StreamEnd | "";
+  user: string;
+  remote: string;
+  /** What the connection has carried so far. */
+  bytes: number;
+  /** Messages that a viewer was too slow for. */
+  skipped: number;
+};
+
+/** What is told of streams, which belong to no session and no granted port. */
+export type StreamReport =
+  | StreamEvent
+  /** All that anybody is connected to, and those that have just become empty. */
+  | { type: "streams"; states: StreamState[] };
+
+/** What is told of ports and of the plane itself. */
+export type PortReport = Exclude<PlaneEvent, StreamReport>;
+
+/**
+ * Why a publisher or a viewer of a stream has gone.
+ * - `left`: it ended the connection, or the network did.
+ * - `replaced`: another publisher took over.
+ * - `bitrate`: the publisher sent more than `bitrate_max`.
+ * - `slow`: the viewer made no progress for too long.
+ * - `released`: relayx is stopping.
+ */
+export type StreamEnd = "left" | "replaced" | "bitrate" | "slow" | "released";
+
+/** A named stream as it is now; told once a second while anybody is there. */
+export interface StreamState {
+  name: string;
+  publisher: { remote: string; user: string; since_unix_ms: number; leg: LegState } | null;
+  viewers: {
+    remote: string;
+    user: string;
+    since_unix_ms: number;
+    skipped: number;
+    leg: LegState;
+    /** What holds the stream back on its way to this viewer. */
+    bottleneck: Bottleneck;
+  }[];
+  bytes_in: number;
+  bytes_out: number;
+  /** Ends since the start, by reason. */
+  dropped: Readonly<Record<string, number>>;
+}
+
+/** A stream in the answer of `GET /streams`; those nobody is at are listed as well. */
+export interface StreamListing extends StreamState {
+  viewers_max: number;
+}
+
+/** One SRT connection's line between two looks at it, a second apart. */
+export interface LegState {
+  mbps: number;
+  rtt_ms: number;
+  /** Percent of the packets of the interval. */
+  loss_pct: number;
+  retrans_pct: number;
+  /** Packets that came too late to be played or sent, in the interval. */
+  dropped: number;
+  /** What waits in the sender's or the receiver's buffer, ms of stream. */
+  buffered_ms: number;
+  /** libsrt's estimate of the way's capacity, Mbit/s. */
+  bandwidth_mbps: number;
+}
 
 /**
  * Why a port's session is over.
@@ -76,6 +179,7 @@ export type PlaneEvent =
     count: number;
     remote: string;
   }
+  | StreamReport
   /** The worker died. A `closed` with `plane_failed` for each of its ports came just before. */
   | { type: "failed"; error: string };
 
@@ -91,6 +195,9 @@ export interface PortCounters {
   /** Packets lost on the way to or from us and packets sent again, both legs together. */
   packets_lost: number;
   packets_retransmitted: number;
+  /** What holds either direction back; "unknown" on planes that do not tell. */
+  bottleneck_up: Bottleneck;
+  bottleneck_down: Bottleneck;
 }
 
 /** Why a port could not be opened: the kernel's or libsrt's word for it. */
@@ -123,7 +230,9 @@ export interface Plane {
    * Opens the listener of a reservation and resolves when a hello would be answered.
    * Rejects with {@link PortOpenError} where the port cannot be bound.
    */
-  open(reservation: { port: number; session_id: string }): Promise<void>;
+  open(reservation: Reservation): Promise<void>;
+  /** What an end connects to for a port of the pool: itself, or one that many sessions share. */
+  publicPort(port: number): number;
   /** Ends whatever is on the port, with a `closed` event when it is free. Unknown ports: nothing. */
   release(port: number): void;
   /** The totals of an open port, or null when nothing is open there. */

@@ -4,7 +4,7 @@
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { EFD_CLOEXEC, EFD_NONBLOCK, type Libc } from "../../ffi/libc/mod.ts";
-import type { PlaneEvent } from "./plane.ts";
+import type { PlaneEvent, Reservation } from "./plane.ts";
 import type { WorkerCommand, WorkerReport } from "./worker-protocol.ts";
 
 /** What every data worker is started with. */
@@ -20,7 +20,7 @@ export function workerStart<Settings>(): WorkerStart<Settings> {
 
 /** What a worker can be told to do. */
 export interface WorkerOrders {
-  open(port: number, session_id: string, row: number): void;
+  open(reservation: Reservation, row: number): void;
   release(port: number): void;
   stop(): void;
 }
@@ -81,7 +81,7 @@ export class WorkerChannel {
 function carryOut(command: WorkerCommand, orders: WorkerOrders): void {
   switch (command.type) {
     case "open":
-      return orders.open(command.port, command.session_id, command.row);
+      return orders.open(command.reservation, command.row);
     case "release":
       return orders.release(command.port);
     case "stop":

@@ -14,6 +14,7 @@ import {
   type PlaneSnapshot,
   type PortCounters,
   PortOpenError,
+  type Reservation,
 } from "./plane.ts";
 import { WorkerHost } from "./worker-host.ts";
 import type { WorkerReport } from "./worker-protocol.ts";
@@ -80,7 +81,12 @@ export class WorkerPlane implements Plane {
     await Promise.all(this.#seats.map((seat) => seat.ready));
   }
 
-  async open({ port, session_id }: { port: number; session_id: string }): Promise<void> {
+  publicPort(port: number): number {
+    return port;
+  }
+
+  async open(reservation: Reservation): Promise<void> {
+    const { port, session_id } = reservation;
     if (this.#ports.has(port)) throw new Error(`Port ${port} is open already`);
     if (this.#closing || this.#seats.length === 0) {
       throw new PortOpenError(port, "RELEASED", "the plane is not running");
@@ -96,7 +102,7 @@ export class WorkerPlane implements Plane {
     // A worker that is being replaced takes the command as soon as it is up.
     if (!seat.up) await Promise.race([seat.ready, opened]);
     open.sent = true;
-    seat.host.send({ type: "open", port, session_id, row: this.#row(port) });
+    seat.host.send({ type: "open", reservation, row: this.#row(port) });
     await opened;
   }
 

@@ -1,10 +1,10 @@
 /** What the control side and a data worker say to each other, over a MessagePort. */
 import type { LibsrtLocation } from "../../ffi/libsrt/mod.ts";
-import type { PlaneEvent } from "./plane.ts";
+import type { PlaneEvent, Reservation } from "./plane.ts";
 
 /** To the worker, as lists. Each is followed by a write to the worker's eventfd, which wakes it. */
 export type WorkerCommand =
-  | { type: "open"; port: number; session_id: string; row: number }
+  | { type: "open"; reservation: Reservation; row: number }
   | { type: "release"; port: number }
   | { type: "stop" };
 
@@ -30,6 +30,23 @@ export interface WorkerSettings {
   session_idle_timeout_ms: number;
 }
 
+/** A named stream, as the configuration has it. */
+export interface StreamSettings {
+  name: string;
+  /** Empty: nobody needs one. */
+  publish_key: string;
+  read_key: string;
+  /** A port of its own; 0 is the shared ones. */
+  port: number;
+  /** With a port of its own: instead of the gateway's. */
+  passphrase: string;
+  takeover: "refuse" | "replace";
+  slow_viewer: "skip" | "drop";
+  viewers_max: number;
+  /** Bits per second; 0 is unlimited. */
+  bitrate_max_bps: number;
+}
+
 export interface TcpWorkerSettings extends WorkerSettings {
   /** Socket buffers in bytes; 0 leaves them to the kernel's own tuning. */
   sndbuf_bytes: number;
@@ -42,6 +59,21 @@ export interface SrtWorkerSettings extends WorkerSettings {
   latency_ms: number;
   /** Bits per second; 0 is unlimited. */
   maxbw_bps: number;
+  /** The expected rate, bit/s, and percent on top of it; 0 leaves `maxbw_bps` to rule. */
+  inputbw_bps: number;
+  oheadbw_percent: number;
   ipttl: number;
+  iptos: number;
+  peer_idle_ms: number;
+  udp_buffer_bytes: number;
+  /** For every connection; empty is none. */
+  passphrase: string;
+  /** Bytes: 16, 24 or 32. */
+  pbkeylen: number;
+  /** The ports that many sessions and all named streams share; empty where there are none. */
+  shared_ports: number[];
+  /** Sessions are on the shared ports as well. */
+  sessions_shared: boolean;
+  streams: StreamSettings[];
   libsrt: LibsrtLocation;
 }

@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { clearInterval, setInterval } from "node:timers";
 import type { Log } from "../observe/log.ts";
-import type { Plane, PlaneEvent, PlaneKind, PortOpenError } from "../data/plane.ts";
+import type { Plane, PlaneKind, PortOpenError, PortReport } from "../data/plane.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { PerPlane } from "./session-table.ts";
 
@@ -61,7 +61,7 @@ export class BlockedPorts {
   }
 
   /** True when the event belongs to a port that is only being tried. */
-  onPlaneEvent(kind: PlaneKind, event: PlaneEvent): boolean {
+  onPlaneEvent(kind: PlaneKind, event: PortReport): boolean {
     if (event.type === "failed") return false;
     const stand_in = this.#tried[kind].get(event.port);
     if (stand_in === undefined) return false;

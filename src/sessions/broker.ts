@@ -27,6 +27,14 @@ import { type Lane, type Ticket, WaitingLine } from "./waiting-line.ts";
 /** The ids of all waiting requests together may have so many characters. */
 const WAITING_CHARS_MAX = 16 * 1024 * 1024;
 
+/** What a request may ask of its SRT port. */
+export interface SrtRules {
+  mode: "per_session" | "shared";
+  /** Milliseconds. */
+  latency_min: number;
+  latency_max: number;
+}
+
 /** How an attempt to open a session's ports ended. */
 type Opened = "open" | "no_port" | "plane_failed";
 
@@ -38,6 +46,7 @@ export class Broker {
   readonly #repeated: RepeatedLines;
   readonly #waiting_max: number;
   readonly #waiting_per_client_max: number;
+  readonly #srt: SrtRules;
   readonly #line: WaitingLine;
   /** Every request that waits or has waited and is being opened; the time runs on for both. */
   readonly #patience: DeadlineLine<Ticket>;
@@ -56,6 +65,7 @@ export class Broker {
         waiting_requests_per_client_max: number;
         pair_timeout_ms: number;
       };
+      srt: SrtRules;
     },
   ) {
     const { registry, limits } = options;
@@ -64,6 +74,7 @@ export class Broker {
     this.#sessions = options.sessions;
     this.#log = options.log;
     this.#repeated = new RepeatedLines({ log: options.log });
+    this.#srt = options.srt;
     this.#waiting_max = limits.waiting_requests_max;
     this.#waiting_per_client_max = limits.waiting_requests_per_client_max;
     this.#line = new WaitingLine({ isOnline: (id) => registry.server(id) !== undefined });
@@ -77,14 +88,14 @@ export class Broker {
   request(asker: Party, request: PairRequest): void {
     const { request_id, server_id } = request;
     const ticket: Ticket = { turn: this.#next_turn++, asker, request, timed_out: false };
-    if (!request.need_zmq && !request.need_srt) {
-      const error = "need_zmq/need_srt both false";
+    const mistake = this.#mistakeOf(request);
+    if (mistake !== null) {
       this.#repeated.warn(
-        `nothing_asked ${asker.id}`,
-        { status: "pair_refused", client_id: asker.id, request_id, code: 502, error },
-        "a request asked for no plane at all",
+        `mistaken_request ${asker.id}`,
+        { status: "pair_refused", client_id: asker.id, request_id, code: 502, error: mistake },
+        "a request asked for what cannot be had",
       );
-      asker.refused({ request_id, code: 502, error });
+      asker.refused({ request_id, code: 502, error: mistake });
       return;
     }
     if (this.#stopping) {
@@ -159,6 +170,24 @@ export class Broker {
 
   snapshot(): { waiting: number } {
     return { waiting: this.#line.size };
+  }
+
+  /** What is wrong with a request whatever is free; null where nothing is. */
+  #mistakeOf({ need_zmq, need_srt, srt }: PairRequest): string | null {
+    if (!need_zmq && !need_srt) return "need_zmq/need_srt both false";
+    if (!need_srt) return null;
+    const { mode, latency_min, latency_max } = this.#srt;
+    const { latency_ms } = srt;
+    if (mode === "shared" && Object.keys(srt).length > 0) {
+      return "qos.srt: this gateway's sessions share a port, whose settings are the same for all";
+    }
+    if (latency_ms !== undefined && (latency_ms < latency_min || latency_ms > latency_max)) {
+      return `qos.srt.latency: found ${latency_ms}; allowed: ${latency_min} to ${latency_max} ms`;
+    }
+    if (srt.transtype === "file" && latency_ms !== undefined) {
+      return "qos.srt.latency: files have none; leave it out with transtype file";
+    }
+    return null;
   }
 
   #serve(): void {

@@ -9,6 +9,8 @@ export interface Grant {
   client_id: string;
   zmq_port?: number;
   srt_port?: number;
+  /** The session's own, where `qos.srt.encrypt` asked for it: both ends set it on their sockets. */
+  srt_passphrase?: string;
 }
 
 /** Why a pairing is not to be: the codes of V4. */
@@ -25,6 +27,14 @@ export interface PairRequest {
   server_id: string;
   need_zmq: boolean;
   need_srt: boolean;
+  srt: SrtRequest;
+}
+
+/** What a request wants of its SRT port beyond the ordinary (`qos.srt`). */
+export interface SrtRequest {
+  encrypt?: boolean;
+  transtype?: "live" | "file";
+  latency_ms?: number;
 }
 
 /** One registered control connection. It is the identity; an id may belong to another one later. */

@@ -47,6 +47,19 @@ export class PortPool {
     return this.#counts[IDLE];
   }
 
+  /**
+   * Takes the highest idle port, for a listener that is not like the others: the lowest ones have
+   * just been used, and theirs may still rest there. Null when there is none.
+   */
+  reserveHighest(): number | null {
+    if (this.#counts[IDLE] === 0) return null;
+    let word = this.#idle_bits.length - 1;
+    while (this.#idle_bits[word] === 0) word--;
+    const index = word * WORD_BITS + (31 - Math.clz32(this.#idle_bits[word]));
+    this.#set(index, RESERVED);
+    return this.first + index;
+  }
+
   /** Takes the lowest idle port; null when there is none. */
   reserve(): number | null {
     if (this.#counts[IDLE] === 0) return null;

@@ -10,9 +10,15 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Log } from "../observe/log.ts";
-import { type Plane, type PlaneEvent, type PlaneKind, PortOpenError } from "../data/plane.ts";
+import {
+  type Plane,
+  type PlaneKind,
+  PortOpenError,
+  type PortReport,
+  type SrtWishes,
+} from "../data/plane.ts";
 import { DeadlineLine } from "./deadline-line.ts";
-import type { PairRequest } from "./party.ts";
+import type { PairRequest, SrtRequest } from "./party.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { Registry } from "./registry.ts";
 import { Session, type SessionPort } from "./session.ts";
@@ -20,7 +26,7 @@ import { Session, type SessionPort } from "./session.ts";
 /** One thing per plane. */
 export type PerPlane<T> = Readonly<Record<PlaneKind, T>>;
 
-type PortEvent<Type extends PlaneEvent["type"]> = Extract<PlaneEvent, { type: Type }>;
+type PortEvent<Type extends PortReport["type"]> = Extract<PortReport, { type: Type }>;
 
 /**
  * Failures to open that say nothing about the port itself: the worker is gone, the release came
@@ -111,6 +117,7 @@ export class SessionTable {
       request_id: request.request_id,
       server_id,
       client_id,
+      srt: wishesOf(request.srt),
     });
     if (this.#chars + session.chars > SESSION_CHARS_IN_ALL_MAX) return null;
     this.#add(session);
@@ -121,9 +128,11 @@ export class SessionTable {
 
   /** One more port for a session; null when the pool has none. */
   takePort(session: Session, kind: PlaneKind): SessionPort | null {
-    const number = this.#pools[kind].reserve();
+    const pool = this.#pools[kind];
+    const is_special = kind === "srt" && Object.keys(session.srt).length > 0;
+    const number = is_special ? pool.reserveHighest() : pool.reserve();
     if (number === null) return null;
-    const port = session.addPort(kind, number);
+    const port = session.addPort(kind, number, this.#planes[kind].publicPort(number));
     // It left the table with its only port when that one turned out to be taken.
     this.#add(session);
     this.#ports[kind].set(number, port);
@@ -138,7 +147,8 @@ export class SessionTable {
   async open(port: SessionPort): Promise<PortOpenError | null> {
     const plane = this.#planes[port.kind];
     try {
-      await plane.open({ port: port.port, session_id: port.session.id });
+      const { id: session_id, client_id, server_id, srt } = port.session;
+      await plane.open({ port: port.port, session_id, client_id, server_id, srt });
     } catch (error) {
       if (!(error instanceof PortOpenError) || NOT_THE_PORTS_FAULT.has(error.code)) {
         this.#vacate(port, "idle");
@@ -185,7 +195,7 @@ export class SessionTable {
     this.#unpaired.close();
   }
 
-  onPlaneEvent(kind: PlaneKind, event: PlaneEvent): void {
+  onPlaneEvent(kind: PlaneKind, event: PortReport): void {
     if (event.type === "failed") {
       this.#log.error(
         { status: "plane_failed", kind, error: event.error },
@@ -202,7 +212,9 @@ export class SessionTable {
       return;
     }
     if (event.type === "rejected") {
-      const { status, port, session_id, remote, detail } = event;
+      const { status, session_id, remote, detail } = event;
+      const ours = this.#ports[kind].get(event.port);
+      const port = ours?.session.id === session_id ? ours.public_port : event.port;
       this.#log.warn({ status, kind, port, session_id, remote, detail }, "connection turned away");
       return;
     }
@@ -339,7 +351,15 @@ export class SessionTable {
   }
 }
 
-function where({ session, kind, port }: SessionPort) {
+/** A passphrase of 128 bits is as good as any key that libsrt derives from it. */
+const PASSPHRASE_BYTES = 16;
+
+function wishesOf({ encrypt, ...wishes }: SrtRequest): SrtWishes {
+  if (!encrypt) return wishes;
+  return { ...wishes, passphrase: randomBytes(PASSPHRASE_BYTES).toString("hex") };
+}
+
+function where({ session, kind, public_port: port }: SessionPort) {
   const { id: session_id, server_id, client_id } = session;
   return { session_id, kind, port, server_id, client_id };
 }

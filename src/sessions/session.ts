@@ -1,5 +1,5 @@
 /** A session: two parties, and one or two ports between them that live and end on their own. */
-import type { PlaneKind, Role } from "../data/plane.ts";
+import type { PlaneKind, Role, SrtWishes } from "../data/plane.ts";
 import type { Grant } from "./party.ts";
 
 /**
@@ -15,7 +15,10 @@ export type PortPhase = "opening" | "reserved" | "occupied" | "closed";
 export interface SessionPort {
   readonly session: Session;
   readonly kind: PlaneKind;
+  /** Its number in the pool. */
   readonly port: number;
+  /** What the ends connect to, which several sessions may share. */
+  readonly public_port: number;
   phase: PortPhase;
   /** The end that is connected and waits for the other. */
   waiting: Role | null;
@@ -32,16 +35,24 @@ export class Session {
   readonly request_id: string;
   readonly server_id: string;
   readonly client_id: string;
+  readonly srt: SrtWishes;
   /** The ports that are not closed. */
   readonly ports: SessionPort[] = [];
 
   constructor(
-    options: { id: string; request_id: string; server_id: string; client_id: string },
+    options: {
+      id: string;
+      request_id: string;
+      server_id: string;
+      client_id: string;
+      srt: SrtWishes;
+    },
   ) {
     this.id = options.id;
     this.request_id = options.request_id;
     this.server_id = options.server_id;
     this.client_id = options.client_id;
+    this.srt = options.srt;
   }
 
   /** The length of its ids, which is what a session may cost beyond the ordinary. */
@@ -49,11 +60,12 @@ export class Session {
     return this.request_id.length + this.server_id.length + this.client_id.length;
   }
 
-  addPort(kind: PlaneKind, port: number): SessionPort {
+  addPort(kind: PlaneKind, port: number, public_port: number): SessionPort {
     const added: SessionPort = {
       session: this,
       kind,
       port,
+      public_port,
       phase: "opening",
       waiting: null,
       overdue: false,
@@ -79,8 +91,9 @@ export class Session {
     };
     const zmq = this.ports.find((port) => port.kind === "zmq");
     const srt = this.ports.find((port) => port.kind === "srt");
-    if (zmq !== undefined) grant.zmq_port = zmq.port;
-    if (srt !== undefined) grant.srt_port = srt.port;
+    if (zmq !== undefined) grant.zmq_port = zmq.public_port;
+    if (srt !== undefined) grant.srt_port = srt.public_port;
+    if (srt !== undefined && this.srt.passphrase) grant.srt_passphrase = this.srt.passphrase;
     return grant;
   }
 }

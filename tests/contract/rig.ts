@@ -1,16 +1,24 @@
 /** A data plane with nothing around it: free ports, a listener that collects, ends that join. */
 import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
-import { configSchema } from "../../src/config/schema.ts";
-import type { CloseReason, PlaneEvent, PlaneKind, Role } from "../../src/data/plane.ts";
+import type { z } from "zod";
+import { configSchema, type streamSchema } from "../../src/config/schema.ts";
+import type {
+  CloseReason,
+  PlaneEvent,
+  PlaneKind,
+  Reservation,
+  Role,
+  StreamEvent,
+} from "../../src/data/plane.ts";
 import { SrtPlane } from "../../src/data/srt/plane.ts";
 import { TcpPlane } from "../../src/data/tcp/plane.ts";
 import type { WorkerPlane } from "../../src/data/worker-plane.ts";
-import { claimPorts, type PortBlock } from "../harness/free-ports.ts";
+import { claimPorts, type PortBlock, type PortRange } from "../harness/free-ports.ts";
 import { patience_ms } from "../harness/deadline.ts";
 import { Inbox } from "../harness/inbox.ts";
 import { TcpEnd } from "../harness/tcp-end.ts";
-import { SrtPeers } from "./srt-peers.ts";
+import { type SrtPeer, SrtPeers } from "./srt-peers.ts";
 
 /** What the ends of both planes can do alike. */
 export interface PlaneEnd {
@@ -35,10 +43,23 @@ export interface RigSettings {
   srt_unproven_per_address_max?: number;
   sndbuf?: number;
   rcvbuf?: number;
+  /** Sessions at a time on the SRT plane, each with a port or a place of its own. */
+  srt_sessions?: number;
+  /** UDP ports that many share; with `sessions_shared` the sessions as well. */
+  shared_ports?: number;
+  sessions_shared?: boolean;
+  /** Of the whole SRT plane. */
+  passphrase?: string;
+  streams?: Record<string, StreamChoice>;
 }
 
+/** A stream's settings; `own_port` gives it a port that is free. */
+export type StreamChoice = Omit<z.input<typeof streamSchema>, "port"> & { own_port?: boolean };
+
 const tcp_ports = 40;
-const srt_ports = 8;
+const usual_srt_sessions = 8;
+/** Room behind the sessions' ports for shared ones and for those of streams. */
+const more_srt_ports = 8;
 
 export class Rig<End extends PlaneEnd = PlaneEnd> {
   readonly kind: PlaneKind;
@@ -46,8 +67,12 @@ export class Rig<End extends PlaneEnd = PlaneEnd> {
   readonly events: Inbox<PlaneEvent>;
   readonly first_port: number;
   readonly peers: SrtPeers | null;
+  /** The UDP ports that many share, in order. */
+  readonly shared_ports: readonly number[];
+  readonly #own_ports: Readonly<Record<string, number>>;
   readonly #block: PortBlock;
   readonly #connect: (port: number) => Promise<End>;
+  readonly #numbers: number;
   #given = 0;
 
   constructor(options: {
@@ -57,6 +82,8 @@ export class Rig<End extends PlaneEnd = PlaneEnd> {
     block: PortBlock;
     peers: SrtPeers | null;
     connect: (port: number) => Promise<End>;
+    numbers: { first: number; last: number };
+    layout?: SrtLayout;
   }) {
     this.kind = options.kind;
     this.plane = options.plane;
@@ -64,7 +91,16 @@ export class Rig<End extends PlaneEnd = PlaneEnd> {
     this.peers = options.peers;
     this.#block = options.block;
     this.#connect = options.connect;
-    this.first_port = (this.kind === "zmq" ? options.block.tcp : options.block.srt).first;
+    const { first, last } = options.numbers;
+    this.first_port = first;
+    this.#numbers = last - first + 1;
+    this.shared_ports = options.layout?.shared_ports ?? [];
+    this.#own_ports = options.layout?.own_ports ?? {};
+  }
+
+  /** The port that a stream has to itself. */
+  portOf(stream: string): number {
+    return this.#own_ports[stream];
   }
 
   /** The range's ports in turn, but the last: on SRT a port's listener is used again and again. */
@@ -74,7 +110,7 @@ export class Rig<End extends PlaneEnd = PlaneEnd> {
 
   /** A port that {@link nextPort} never gives, so that no listener of ours rests on it. */
   get last_port(): number {
-    return this.first_port + (this.kind === "zmq" ? tcp_ports : srt_ports) - 1;
+    return this.first_port + this.#numbers - 1;
   }
 
   /** Ends what a test has left open, so that a failure stays its own. */
@@ -87,21 +123,25 @@ export class Rig<End extends PlaneEnd = PlaneEnd> {
     this.events.items.length = 0;
   }
 
-  async open(port = this.nextPort()): Promise<{ port: number; session_id: string }> {
+  async open(
+    port = this.nextPort(),
+    about: Omit<Reservation, "port" | "session_id"> = {},
+  ): Promise<{ port: number; session_id: string }> {
     const session_id = randomBytes(8).toString("hex");
-    await this.plane.open({ port, session_id });
+    await this.plane.open({ port, session_id, ...about });
     return { port, session_id };
   }
 
+  /** Connects to where the ends of a session come, which may be a port that many share. */
   connect(port: number): Promise<End> {
-    return this.#connect(port);
+    return this.#connect(this.plane.publicPort(port));
   }
 
   async join(
     { port, session_id }: { port: number; session_id: string },
     role: Role,
   ): Promise<End> {
-    const end = await this.#connect(port);
+    const end = await this.connect(port);
     await end.write(`V4HELLO ${JSON.stringify({ role, session_id, id: `${role} of ${port}` })}\n`);
     return end;
   }
@@ -123,6 +163,13 @@ export class Rig<End extends PlaneEnd = PlaneEnd> {
     const matches = (event: PlaneEvent) =>
       event.type === type && (!("port" in event) || event.port === port);
     return this.events.take(`${type} on ${port}`, matches, ms) as Promise<EventOf<T>>;
+  }
+
+  /** The next that is told of a stream. */
+  streamEvent(status: StreamEvent["status"], name: string, ms?: number): Promise<StreamEvent> {
+    const matches = (event: PlaneEvent) =>
+      event.type === "stream" && event.status === status && event.name === name;
+    return this.events.take(`${status} of ${name}`, matches, ms) as Promise<StreamEvent>;
   }
 
   /** Takes the port's `closed` and says why it came. */
@@ -170,7 +217,7 @@ export class Rig<End extends PlaneEnd = PlaneEnd> {
 }
 
 export async function startTcp(settings: RigSettings = {}): Promise<Rig<TcpEnd>> {
-  const block = await claimPorts({ tcp_ports, srt_ports });
+  const block = await claimPorts({ tcp_ports, srt_ports: usual_srt_sessions });
   const events = new Inbox<PlaneEvent>();
   const plane = new TcpPlane({
     config: configOf(block, settings),
@@ -178,13 +225,13 @@ export async function startTcp(settings: RigSettings = {}): Promise<Rig<TcpEnd>>
   });
   await plane.start();
   const connect = (port: number) => TcpEnd.connect({ port });
-  return new Rig({ kind: "zmq", plane, events, block, peers: null, connect });
+  return new Rig({ kind: "zmq", plane, events, block, peers: null, connect, numbers: block.tcp });
 }
 
-export async function startSrt(
-  settings: RigSettings = {},
-): Promise<Rig<Awaited<ReturnType<SrtPeers["connect"]>>>> {
-  const block = await claimPorts({ tcp_ports, srt_ports });
+export async function startSrt(settings: RigSettings = {}): Promise<Rig<SrtPeer>> {
+  const { srt_sessions = usual_srt_sessions } = settings;
+  const block = await claimPorts({ tcp_ports, srt_ports: srt_sessions + more_srt_ports });
+  const layout = srtLayout(block, settings);
   const events = new Inbox<PlaneEvent>();
   const plane = new SrtPlane({
     config: configOf(block, settings),
@@ -194,17 +241,48 @@ export async function startSrt(
   const peers = new SrtPeers();
   peers.start();
   const connect = (port: number) => peers.connect({ port });
-  return new Rig({ kind: "srt", plane, events, block, peers, connect });
+  const numbers = settings.sessions_shared ? { first: 1, last: srt_sessions } : layout.port_range;
+  return new Rig({ kind: "srt", plane, events, block, peers, connect, numbers, layout });
 }
 
 export function startPlane(kind: PlaneKind, settings: RigSettings = {}): Promise<Rig> {
   return kind === "zmq" ? startTcp(settings) : startSrt(settings);
 }
 
+/** How a block's UDP ports are used: those of sessions first, then shared ones, then streams' own. */
+interface SrtLayout {
+  port_range: PortRange;
+  shared_ports: number[];
+  own_ports: Record<string, number>;
+}
+
+function srtLayout({ srt }: PortBlock, settings: RigSettings): SrtLayout {
+  const { srt_sessions = usual_srt_sessions, shared_ports = 0, streams = {} } = settings;
+  const port_range = { first: srt.first, last: srt.first + srt_sessions - 1 };
+  let next = port_range.last + 1;
+  return {
+    port_range,
+    shared_ports: Array.from({ length: shared_ports }, () => next++),
+    own_ports: Object.fromEntries(
+      Object.entries(streams).flatMap(([name, { own_port }]) => own_port ? [[name, next++]] : []),
+    ),
+  };
+}
+
+function gosrtOf(block: PortBlock, settings: RigSettings) {
+  const { port_range, shared_ports } = srtLayout(block, settings);
+  return defined({
+    port_range: `${port_range.first}-${port_range.last}`,
+    mode: settings.sessions_shared ? "shared" as const : undefined,
+    shared_sessions_max: settings.sessions_shared ? settings.srt_sessions : undefined,
+    shared_port: shared_ports.length > 0 ? `${shared_ports[0]}-${shared_ports.at(-1)}` : undefined,
+    passphrase: settings.passphrase,
+  });
+}
+
 function configOf(block: PortBlock, settings: RigSettings) {
-  const defined = <T extends object>(entries: T) =>
-    Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
-  const { tcp, srt } = block;
+  const { tcp } = block;
+  const { own_ports } = srtLayout(block, settings);
   return configSchema.parse({
     gateway: defined({
       bind_address: "127.0.0.1",
@@ -217,7 +295,13 @@ function configOf(block: PortBlock, settings: RigSettings) {
       sndbuf: settings.sndbuf,
       rcvbuf: settings.rcvbuf,
     }),
-    gosrt: { port_range: `${srt.first}-${srt.last}` },
+    gosrt: gosrtOf(block, settings),
+    streams: Object.fromEntries(
+      Object.entries(settings.streams ?? {}).map(([name, { own_port: _, ...stream }]) => [
+        name,
+        { ...stream, port: own_ports[name] ?? 0 },
+      ]),
+    ),
     limits: defined({
       hello_timeout_ms: settings.hello_timeout_ms,
       unproven_max: settings.unproven_max,
@@ -225,6 +309,11 @@ function configOf(block: PortBlock, settings: RigSettings) {
       srt_unproven_per_address_max: settings.srt_unproven_per_address_max,
     }),
   });
+}
+
+/** The entries that somebody has set. */
+function defined<T extends object>(entries: T) {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
 }
 
 /** The descriptors of this process. */

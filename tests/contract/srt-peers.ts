@@ -15,6 +15,7 @@ import {
   SRTS_CONNECTED,
 } from "../../ffi/libsrt/mod.ts";
 import { type Deferred, deferred, patience_ms, within } from "../harness/deadline.ts";
+import type { SrtManner } from "../harness/srt-wire.ts";
 import { type Hello, helloLine } from "../harness/tcp-end.ts";
 
 /** How often the sockets are asked, milliseconds. */
@@ -26,6 +27,17 @@ const usual_message_bytes = 1316;
 const message_bytes_max = 1456;
 /** How much of what arrived is kept to be read; the rest is counted and hashed. */
 const kept_bytes_max = 1_048_576;
+/** What libsrt counts a packet as: the MSS of 1500 less IP and UDP headers. */
+const packet_bytes = 1472;
+/** SRTT_FILE of srt.h. */
+const transtype_file = 1;
+
+export interface SrtDial extends SrtManner {
+  port: number;
+  latency_ms?: number;
+  /** Room in libsrt for what arrives and is not read; its own default is 8192 packets. */
+  receive_packets?: number;
+}
 
 interface BytesWaiter {
   bytes: number;
@@ -46,12 +58,11 @@ export class SrtPeers {
     }, look_ms);
   }
 
-  async connect(
-    { port, latency_ms = 120 }: { port: number; latency_ms?: number },
-  ): Promise<SrtPeer> {
+  async connect(dial: SrtDial): Promise<SrtPeer> {
     const libsrt = this.#libsrt;
     const gone = (peer: SrtPeer) => this.#peers.delete(peer);
-    const peer = new SrtPeer({ libsrt, port, latency_ms, gone });
+    const peer = new SrtPeer({ libsrt, gone, ...dial });
+    const { port } = dial;
     this.#peers.add(peer);
     await within(`SRT connection to ${port}`, peer.connected);
     return peer;
@@ -59,12 +70,7 @@ export class SrtPeers {
 
   /** Connects and says the hello, in one message with `behind` where that is given. */
   async join(
-    { hello, behind, ...where }: {
-      port: number;
-      latency_ms?: number;
-      hello: Hello;
-      behind?: Uint8Array;
-    },
+    { hello, behind, ...where }: SrtDial & { hello: Hello; behind?: Uint8Array },
   ): Promise<SrtPeer> {
     const peer = await this.connect(where);
     peer.message(behind ? Buffer.concat([helloLine(hello), behind]) : helloLine(hello));
@@ -81,6 +87,8 @@ export class SrtPeers {
 export class SrtPeer {
   received_bytes = 0;
   sent_messages = 0;
+  /** What libsrt has taken. */
+  sent_bytes = 0;
   /** The lengths of the messages that came, in order. */
   readonly message_lengths: number[] = [];
   readonly #libsrt: Libsrt;
@@ -100,21 +108,29 @@ export class SrtPeer {
   #reading = true;
   #open = true;
 
-  constructor(options: {
-    libsrt: Libsrt;
-    port: number;
-    latency_ms: number;
-    gone: (peer: SrtPeer) => void;
-  }) {
-    const { libsrt, port, latency_ms } = options;
+  constructor(
+    options: SrtDial & { libsrt: Libsrt; gone: (peer: SrtPeer) => void },
+  ) {
+    const { libsrt, port, latency_ms = 120, receive_packets, stream_id, passphrase } = options;
     this.#libsrt = libsrt;
     this.#gone = options.gone;
     this.#name = `SRT end of ${port}`;
     this.#socket = libsrt.srt_create_socket();
+    // The kind of transmission comes first, because it resets what belongs to it.
+    if (options.transtype === "file") {
+      libsrt.setOption(this.#socket, "SRTO_TRANSTYPE", transtype_file);
+    } else {
+      libsrt.setOption(this.#socket, "SRTO_LATENCY", latency_ms);
+      libsrt.setOption(this.#socket, "SRTO_PAYLOADSIZE", message_bytes_max);
+    }
     libsrt.setOption(this.#socket, "SRTO_SNDSYN", false);
     libsrt.setOption(this.#socket, "SRTO_RCVSYN", false);
-    libsrt.setOption(this.#socket, "SRTO_LATENCY", latency_ms);
-    libsrt.setOption(this.#socket, "SRTO_PAYLOADSIZE", message_bytes_max);
+    if (receive_packets !== undefined) {
+      libsrt.setOption(this.#socket, "SRTO_FC", receive_packets);
+      libsrt.setOption(this.#socket, "SRTO_RCVBUF", receive_packets * packet_bytes);
+    }
+    if (stream_id !== undefined) libsrt.setOption(this.#socket, "SRTO_STREAMID", stream_id);
+    if (passphrase !== undefined) libsrt.setOption(this.#socket, "SRTO_PASSPHRASE", passphrase);
     const address = encodeAddress("127.0.0.1", port);
     if (libsrt.srt_connect(this.#socket, address, address.length) === SRT_ERROR) {
       throw libsrt.failure("srt_connect");
@@ -127,6 +143,11 @@ export class SrtPeer {
 
   get is_closed(): boolean {
     return !this.#open;
+  }
+
+  /** What both ends have agreed on for what comes to us, ms. */
+  get receive_latency_ms(): number | null {
+    return this.#libsrt.getInt(this.#socket, "SRTO_RCVLATENCY");
   }
 
   /** Sends the bytes as messages of the usual length; resolves when libsrt has taken the last one. */
@@ -215,8 +236,15 @@ export class SrtPeer {
   #sendSome(): void {
     for (let i = 0; i < messages_per_look && this.#outbox.length > 0; i++) {
       const { bytes, sent } = this.#outbox[0];
-      if (this.#libsrt.srt_sendmsg2(this.#socket, bytes, bytes.length, null) < 0) {
+      const taken = this.#libsrt.srt_sendmsg2(this.#socket, bytes, bytes.length, null);
+      if (taken < 0) {
         if (this.#libsrt.lastError() !== SRT_EASYNCSND) this.destroy();
+        return;
+      }
+      this.sent_bytes += taken;
+      // A file is taken in pieces; a message of live mode whole or not at all.
+      if (taken < bytes.length) {
+        this.#outbox[0].bytes = bytes.subarray(taken);
         return;
       }
       this.#outbox.shift();

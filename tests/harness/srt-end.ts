@@ -3,10 +3,10 @@ import { Buffer } from "node:buffer";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { deferred, patience_ms, within } from "./deadline.ts";
 import { Inbox } from "./inbox.ts";
-import type { SrtCommand, SrtEvent, Totals } from "./srt-wire.ts";
+import type { SrtCommand, SrtEvent, SrtManner, Totals } from "./srt-wire.ts";
 import { type Hello, helloLine } from "./tcp-end.ts";
 
-export interface SrtConnect {
+export interface SrtConnect extends SrtManner {
   port: number;
   host?: string;
   latency_ms?: number;
@@ -50,14 +50,20 @@ export class SrtThread {
 
   /** Begins to connect; see {@link SrtEnd.connected} and {@link SrtEnd.turnedAway}. */
   dial(
-    { port, host = "127.0.0.1", latency_ms = 120, payload_bytes = 1316, quiet = false }: SrtConnect,
+    {
+      port,
+      host = "127.0.0.1",
+      latency_ms = 120,
+      payload_bytes = 1316,
+      quiet = false,
+      ...manner
+    }: SrtConnect,
   ): SrtEnd {
     const id = ++this.#made;
     const end = new SrtEnd({ id, port, order: (command) => this.#commands.postMessage(command) });
     this.#ends.set(id, end);
-    this.#commands.postMessage(
-      { op: "connect", id, host, port, latency_ms, payload_bytes, quiet } satisfies SrtCommand,
-    );
+    const where = { id, host, port, latency_ms, payload_bytes, quiet };
+    this.#commands.postMessage({ op: "connect", ...where, ...manner } satisfies SrtCommand);
     return end;
   }
 
@@ -160,6 +166,15 @@ export class SrtEnd {
       const totals = await this.tally();
       throw new Error(`${(error as Error).message}; arrived: ${JSON.stringify(totals)}`);
     }
+  }
+
+  /** Reads no more: what arrives stays in libsrt, until its buffers are full. */
+  pause(): void {
+    this.#order({ op: "read", id: this.#id, reading: false });
+  }
+
+  resume(): void {
+    this.#order({ op: "read", id: this.#id, reading: true });
   }
 
   async tally(): Promise<Totals | null> {

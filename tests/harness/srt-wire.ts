@@ -9,8 +9,16 @@ export interface Totals {
   sha256: string;
 }
 
+/** What a connection may ask for beyond the ordinary. */
+export interface SrtManner {
+  stream_id?: string;
+  passphrase?: string;
+  /** `file`: a stream of bytes without deadlines instead of live messages. */
+  transtype?: "live" | "file";
+}
+
 export type SrtCommand =
-  | {
+  | SrtManner & {
     op: "connect";
     id: number;
     host: string;
@@ -32,6 +40,8 @@ export type SrtCommand =
   }
   | { op: "expect"; id: number; bytes: number }
   | { op: "tally"; id: number }
+  /** Leaves what arrives in libsrt, or reads again. */
+  | { op: "read"; id: number; reading: boolean }
   | { op: "close"; id: number }
   | { op: "quit" };
 

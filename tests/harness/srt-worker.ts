@@ -25,6 +25,8 @@ import type { SrtCommand, SrtEvent } from "./srt-wire.ts";
 
 /** The longest SRT message there is on a 1500-byte link. */
 const message_bytes_max = 1456;
+/** SRTT_FILE of srt.h. */
+const transtype_file = 1;
 const commands = (workerData as { commands: MessagePort }).commands;
 const srt = openLibsrt();
 srt.srt_startup();
@@ -46,6 +48,8 @@ interface End {
   connected: boolean;
   quiet: boolean;
   outbox: Uint8Array[];
+  /** How much of the next message libsrt has taken already. */
+  begun: number;
   pour: Pour | null;
   hash: Hash;
   bytes: number;
@@ -54,6 +58,7 @@ interface End {
   largest: number;
   expected: number | null;
   armed_for_out: boolean;
+  reading: boolean;
 }
 
 const ends = new Map<number, End>();
@@ -65,10 +70,10 @@ const arrival = new Uint8Array(message_bytes_max);
 
 const tell = (event: SrtEvent) => commands.postMessage(event);
 
-function interest(end: End, events: number, add = false): void {
-  const mask = Int32Array.of(events);
-  if (add) srt.srt_epoll_add_usock(epoll, end.socket, mask);
-  else srt.srt_epoll_update_usock(epoll, end.socket, mask);
+/** What an end is to be told of from now on. */
+function watch({ socket, reading, armed_for_out }: End): void {
+  const mask = SRT_EPOLL_ERR | (reading ? SRT_EPOLL_IN : 0) | (armed_for_out ? SRT_EPOLL_OUT : 0);
+  srt.srt_epoll_update_usock(epoll, socket, Int32Array.of(mask));
 }
 
 function connect(command: Extract<SrtCommand, { op: "connect" }>): void {
@@ -79,6 +84,7 @@ function connect(command: Extract<SrtCommand, { op: "connect" }>): void {
     connected: false,
     quiet: command.quiet,
     outbox: [],
+    begun: 0,
     pour: null,
     hash: createHash("sha256"),
     bytes: 0,
@@ -87,18 +93,28 @@ function connect(command: Extract<SrtCommand, { op: "connect" }>): void {
     largest: 0,
     expected: null,
     armed_for_out: true,
+    reading: true,
   };
+  const { stream_id, passphrase } = command;
+  // The kind of transmission comes first, because it resets what belongs to it.
+  if (command.transtype === "file") {
+    srt.setOption(socket, "SRTO_TRANSTYPE", transtype_file);
+  } else {
+    srt.setOption(socket, "SRTO_LATENCY", command.latency_ms);
+    srt.setOption(socket, "SRTO_PAYLOADSIZE", command.payload_bytes);
+  }
   srt.setOption(socket, "SRTO_SNDSYN", false);
   srt.setOption(socket, "SRTO_RCVSYN", false);
-  srt.setOption(socket, "SRTO_LATENCY", command.latency_ms);
-  srt.setOption(socket, "SRTO_PAYLOADSIZE", command.payload_bytes);
+  if (stream_id !== undefined) srt.setOption(socket, "SRTO_STREAMID", stream_id);
+  if (passphrase !== undefined) srt.setOption(socket, "SRTO_PASSPHRASE", passphrase);
   srt.setOption(socket, "SRTO_CONNTIMEO", 3000);
   srt.setOption(socket, "SRTO_FC", 16_384);
   srt.setOption(socket, "SRTO_RCVBUF", 16_384 * 1472);
   srt.setOption(socket, "SRTO_SNDBUF", 16_384 * 1472);
   ends.set(end.id, end);
   by_socket.set(socket, end);
-  interest(end, SRT_EPOLL_IN | SRT_EPOLL_OUT | SRT_EPOLL_ERR, true);
+  const all = Int32Array.of(SRT_EPOLL_IN | SRT_EPOLL_OUT | SRT_EPOLL_ERR);
+  srt.srt_epoll_add_usock(epoll, socket, all);
   const address = encodeAddress(command.host, command.port);
   if (srt.srt_connect(socket, address, address.length) < 0) {
     const { message } = srt.failure("srt_connect");
@@ -124,11 +140,20 @@ function tally(end: End) {
   };
 }
 
-/** True when the message is on its way, false when libsrt has no room for it now. */
+/** True when the message is on its way, false when libsrt has no room for it, or for all of it. */
 function sent(end: End, message: Uint8Array): boolean {
-  if (srt.srt_sendmsg2(end.socket, message, message.length, null) >= 0) return true;
-  if (srt.lastError() === SRT_EASYNCSND) return false;
-  lost(end);
+  // A file is taken in pieces; a message of live mode whole or not at all.
+  while (end.begun < message.length) {
+    const rest = message.subarray(end.begun);
+    const taken = srt.srt_sendmsg2(end.socket, rest, rest.length, null);
+    if (taken < 0) {
+      if (srt.lastError() === SRT_EASYNCSND) return false;
+      lost(end);
+      return true;
+    }
+    end.begun += taken;
+  }
+  end.begun = 0;
   return true;
 }
 
@@ -170,7 +195,7 @@ function pumpOut(end: End): void {
   }
   if (!ends.has(end.id) || blocked === end.armed_for_out) return;
   end.armed_for_out = blocked;
-  interest(end, SRT_EPOLL_IN | SRT_EPOLL_ERR | (blocked ? SRT_EPOLL_OUT : 0));
+  watch(end);
 }
 
 function pumpIn(end: End): void {
@@ -225,6 +250,9 @@ function obey(command: SrtCommand): boolean {
     else end.expected = command.bytes;
   } else if (command.op === "tally") {
     tell({ type: "tally", id: end.id, totals: tally(end) });
+  } else if (command.op === "read") {
+    end.reading = command.reading;
+    watch(end);
   } else {
     drop(end);
     tell({ type: "closed", id: end.id, totals: tally(end) });

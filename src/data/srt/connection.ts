@@ -26,7 +26,8 @@ export class SrtConnection implements SrtWatched {
   broken = false;
   readonly #libsrt: Libsrt;
   readonly #poller: SrtPoller;
-  readonly #owner: SrtConnectionOwner;
+  /** Who hears of it: where it came in at first, then whoever it has said it belongs to. */
+  owner: SrtConnectionOwner;
   #interest = 0;
   #watched = false;
   #open = true;
@@ -39,7 +40,7 @@ export class SrtConnection implements SrtWatched {
     this.remote = options.remote;
     this.#libsrt = options.libsrt;
     this.#poller = options.poller;
-    this.#owner = options.owner;
+    this.owner = options.owner;
   }
 
   /** False when the peer has left before anybody looked. */
@@ -58,7 +59,7 @@ export class SrtConnection implements SrtWatched {
   }
 
   ready(events: number): void {
-    this.#owner.connectionReady(this, events);
+    this.owner.connectionReady(this, events);
   }
 
   /** Packets that libsrt has received and nobody has read, those not due yet included. */
@@ -69,6 +70,11 @@ export class SrtConnection implements SrtWatched {
   /** The receive latency that both ends have agreed on, ms. */
   receiveLatency(): number {
     return this.#libsrt.getInt(this.socket, "SRTO_RCVLATENCY") ?? 0;
+  }
+
+  /** The latency of the other direction: how long the peer keeps what it is sent, ms. */
+  sendLatency(): number {
+    return this.#libsrt.getInt(this.socket, "SRTO_PEERLATENCY") ?? 0;
   }
 
   /** Is told of nothing any more; the socket stays. */

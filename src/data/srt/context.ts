@@ -5,6 +5,7 @@ import type { LineSampler } from "../line-sampler.ts";
 import type { PlaneEvent } from "../plane.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { SrtWorkerSettings } from "../worker-protocol.ts";
+import type { SrtMessage } from "./message.ts";
 import type { SrtPoller } from "./poller.ts";
 import type { SrtPort } from "./port.ts";
 
@@ -16,10 +17,10 @@ export interface SrtContext {
   readonly admission: Admission;
   readonly sampler: LineSampler;
   /** One message on its way through; nobody keeps anything here. */
-  readonly message: Uint8Array;
+  readonly message: SrtMessage;
   /** The clock as of this turn of the loop, ms. */
   now_ms: number;
   event(event: PlaneEvent): void;
-  /** The port is over; its listener may be used again. */
-  remove(port: SrtPort): void;
+  /** The port is over; `freed` is called when its number may be used again. */
+  remove(port: SrtPort, freed: () => void): void;
 }

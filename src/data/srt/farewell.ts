@@ -9,12 +9,15 @@ import type { SrtConnection } from "./connection.ts";
 const LOOK_MS = 50;
 /** What is not acknowledged by then, beyond the latency, never will be. */
 const ACKNOWLEDGED_MAX_MS = 3_000;
+/** A file's reader may take its time; libsrt's own linger for files is as long. */
+const FILE_ACKNOWLEDGED_MAX_MS = 180_000;
 
 export class Farewell {
   readonly #libsrt: Libsrt;
   readonly #wheel: TimerWheel;
   readonly #connection: SrtConnection;
   readonly #latency_ms: number;
+  readonly #patience_ms: number;
   readonly #done: () => void;
   readonly #look = new Deadline((now_ms) => this.#check(now_ms));
   readonly #blocks = new BigUint64Array(1);
@@ -26,17 +29,19 @@ export class Farewell {
     wheel: TimerWheel;
     connection: SrtConnection;
     latency_ms: number;
+    is_file: boolean;
     done: () => void;
   }) {
     this.#libsrt = options.libsrt;
     this.#wheel = options.wheel;
     this.#connection = options.connection;
     this.#latency_ms = options.latency_ms;
+    this.#patience_ms = options.is_file ? FILE_ACKNOWLEDGED_MAX_MS : ACKNOWLEDGED_MAX_MS;
     this.#done = options.done;
   }
 
   start(now_ms: number): void {
-    this.#until_ms = now_ms + this.#latency_ms + ACKNOWLEDGED_MAX_MS;
+    this.#until_ms = now_ms + this.#latency_ms + this.#patience_ms;
     this.#connection.unwatch();
     this.#check(now_ms);
   }

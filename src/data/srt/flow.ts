@@ -1,5 +1,6 @@
 /**
- * One direction of a session: messages from one socket to the other, each whole. A message that the
+ * One direction of a session: messages from one socket to the other, each whole; of a session in file
+ * mode, pieces of a stream of bytes, which the sink may take in part. A message that the
  * sink has no room for is kept, the source is left alone meanwhile, and the sink is watched for room:
  * what is held here is one message, the rest waits in libsrt's buffers.
  */
@@ -11,6 +12,7 @@ import {
   SRT_EPOLL_OUT,
 } from "../../../ffi/libsrt/mod.ts";
 import type { SrtConnection } from "./connection.ts";
+import type { SrtMessage } from "./message.ts";
 
 /** A source's messages per turn, 1.5 Mbit, before the other sockets get theirs. */
 const TURN_MESSAGES = 128;
@@ -29,13 +31,13 @@ export class SrtFlow {
   readonly source: SrtConnection;
   readonly sink: SrtConnection;
   readonly #libsrt: Libsrt;
-  readonly #message: Uint8Array;
+  readonly #message: SrtMessage;
   /** Waits for room in the sink. */
   #kept: Uint8Array | null = null;
 
   constructor(options: {
     libsrt: Libsrt;
-    message: Uint8Array;
+    message: SrtMessage;
     source: SrtConnection;
     sink: SrtConnection;
   }) {
@@ -56,17 +58,23 @@ export class SrtFlow {
     if (this.#kept && !this.#sendKept()) return this.#blocked();
     const message = this.#message;
     for (let i = 0; i < TURN_MESSAGES; i++) {
-      const received = libsrt.srt_recvmsg2(this.source.socket, message, message.length, null);
-      if (received < 0) {
-        return libsrt.lastError() === SRT_EASYNCRCV ? "blocked" : "source_gone";
+      const received = message.receive(this.source.socket);
+      if (received <= 0) {
+        // A stream of bytes ends with 0.
+        const nothing = received < 0 && libsrt.lastError() === SRT_EASYNCRCV;
+        return nothing ? "blocked" : "source_gone";
       }
-      const sent = libsrt.srt_sendmsg2(this.sink.socket, message, received, null);
+      const sent = message.send(this.sink.socket, received);
       if (sent < 0) {
         if (libsrt.lastError() !== SRT_EASYNCSND) return "sink_gone";
-        this.#kept = message.slice(0, received);
+        this.#kept = message.bytes.slice(0, received);
         return this.#blocked();
       }
       this.bytes += sent;
+      if (sent < received) {
+        this.#kept = message.bytes.slice(sent, received);
+        return this.#waitForRoom();
+      }
     }
     return "more";
   }
@@ -77,6 +85,10 @@ export class SrtFlow {
     const sent = this.#libsrt.srt_sendmsg2(this.sink.socket, kept, kept.length, null);
     if (sent < 0) return false;
     this.bytes += sent;
+    if (sent < kept.length) {
+      this.#kept = kept.subarray(sent);
+      return this.#sendKept();
+    }
     this.#kept = null;
     this.sink.want(SRT_EPOLL_OUT, false);
     this.source.want(SRT_EPOLL_IN, true);
@@ -85,6 +97,10 @@ export class SrtFlow {
 
   #blocked(): SrtFlowProgress {
     if (this.#libsrt.lastError() !== SRT_EASYNCSND) return "sink_gone";
+    return this.#waitForRoom();
+  }
+
+  #waitForRoom(): SrtFlowProgress {
     this.source.want(SRT_EPOLL_IN, false);
     this.sink.want(SRT_EPOLL_OUT, true);
     return "blocked";

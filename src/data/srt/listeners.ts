@@ -4,7 +4,6 @@
  * old listener is really gone may attach to its dead multiplexer. So a listener rests when its session
  * is over, is used again if the port is granted again, and is only closed when nobody wanted it.
  */
-import { performance } from "node:perf_hooks";
 import {
   addressFamily,
   AF_INET6,
@@ -22,6 +21,8 @@ import {
   type SrtOptionValue,
   SRTS_NONEXIST,
 } from "../../../ffi/libsrt/mod.ts";
+import type { PlaneEvent, SrtWishes } from "../plane.ts";
+import { exhaustedEvent, strangerEvent } from "../port-events.ts";
 import { Deadline, type TimerWheel } from "../timer-wheel.ts";
 import type { SrtWorkerSettings } from "../worker-protocol.ts";
 import type { SrtPoller, SrtWatched } from "./poller.ts";
@@ -45,17 +46,16 @@ const GONE_MAX_MS = 6_000;
 const WINDOW_PACKETS = 16_384;
 /** What libsrt counts a packet as: the MSS of 1500 less IP and UDP headers. */
 const PACKET_BYTES = 1472;
-/** The kernel's queue of the port; it cuts this to what net.core allows. */
-const UDP_BYTES = 8 << 20;
 /**
  * What the wire calls 0, unlimited. libsrt's own word for it, −1, means 1 Gbit/s: it would sleep
  * between two packets, and pace nothing else away. No port carries 10 Gbit/s.
  */
 const UNLIMITED_BPS = 10_000_000_000;
-/** V4: a peer that is silent for longer, keepalives included, is gone. */
-const PEER_IDLE_MS = 8_000;
+/** SRT_TRANSTYPE of srt.h. */
+const TRANSTYPE_LIVE = 0;
+const TRANSTYPE_FILE = 1;
 /** The longest message of live mode: an Ethernet frame less all headers. */
-export const MESSAGE_BYTES = 1456;
+const MESSAGE_BYTES = 1456;
 
 /** An accepted socket and where it comes from. */
 export interface Accepted {
@@ -69,6 +69,8 @@ export interface Accepted {
 /** Who takes what a listener accepts. */
 export interface Acceptor {
   readonly port: number;
+  /** What sets its listener apart from others; such a one is never used again. */
+  readonly wishes: SrtWishes;
   accept(accepted: Accepted): void;
 }
 
@@ -79,103 +81,119 @@ interface Listener {
   rest: Deadline;
 }
 
+export interface SrtListenersOptions {
+  libsrt: Libsrt;
+  poller: SrtPoller;
+  wheel: TimerWheel;
+  settings: SrtWorkerSettings;
+  event: (event: PlaneEvent) => void;
+  /** The clock of this turn of the loop, ms. */
+  now_ms: () => number;
+}
+
 export class SrtListeners {
-  readonly #libsrt: Libsrt;
-  readonly #poller: SrtPoller;
-  readonly #wheel: TimerWheel;
-  readonly #settings: SrtWorkerSettings;
-  readonly #stranger: (port: number, remote: string) => void;
-  readonly #exhausted: (port: number) => void;
+  readonly #options: SrtListenersOptions;
   readonly #listeners = new Map<number, Listener>();
   /** Those who wait for an earlier listener to be gone, and their next look. */
   readonly #looks = new Map<Acceptor, Deadline>();
   /** Closed and perhaps not gone yet: the socket by its port. */
   readonly #leaving = new Map<number, number>();
+  /** Who is told that a port is free again, and the next look. */
+  readonly #retiring = new Map<() => void, Deadline>();
   readonly #peer = new Uint8Array(SOCKADDR_BYTES);
   readonly #peerBytes = new Int32Array(1);
 
-  constructor(options: {
-    libsrt: Libsrt;
-    poller: SrtPoller;
-    wheel: TimerWheel;
-    settings: SrtWorkerSettings;
-    /** Somebody connected to a port without a session and was turned away. */
-    stranger: (port: number, remote: string) => void;
-    /** libsrt could not hand out a connection: it is out of memory, threads or descriptors. */
-    exhausted: (port: number) => void;
-  }) {
-    this.#libsrt = options.libsrt;
-    this.#poller = options.poller;
-    this.#wheel = options.wheel;
-    this.#settings = options.settings;
-    this.#stranger = options.stranger;
-    this.#exhausted = options.exhausted;
+  constructor(options: SrtListenersOptions) {
+    this.#options = options;
   }
 
   /**
    * Has the port listen and calls back once with null, or with the error; at once where that is
    * possible, later where an earlier listener is still leaving. Nobody is called back who has been
-   * put to {@link rest} by then.
+   * put to {@link leave} by then.
    */
-  open(
-    port: number,
-    now_ms: number,
-    acceptor: Acceptor,
-    done: (failure: Error | null) => void,
-  ): void {
-    const until_ms = now_ms + GONE_MAX_MS;
+  open(acceptor: Acceptor, done: (failure: Error | null) => void): void {
+    const { wheel, now_ms } = this.#options;
+    const { port } = acceptor;
+    const until_ms = now_ms() + GONE_MAX_MS;
     const attempt = (then_ms: number) => {
       const there = this.#listeners.get(port);
-      if (there) {
-        this.#wheel.cancel(there.rest);
+      if (there && isOrdinary(acceptor)) {
+        wheel.cancel(there.rest);
         there.acceptor = acceptor;
         return done(null);
       }
+      if (there) this.#close(port);
       if (this.#isLeaving(port) && then_ms < until_ms) {
         this.#looks.set(acceptor, look);
-        this.#wheel.schedule(look, then_ms + GONE_LOOK_MS);
+        wheel.schedule(look, then_ms + GONE_LOOK_MS);
         return;
       }
       this.#looks.delete(acceptor);
       try {
-        this.#listen(port, acceptor);
+        this.#listen(acceptor);
       } catch (error) {
         return done(error as Error);
       }
       done(null);
     };
     const look = new Deadline(attempt);
-    attempt(now_ms);
+    attempt(now_ms());
   }
 
-  /** The acceptor's session is over; its listener, if it has got one, rests. */
-  rest(acceptor: Acceptor, now_ms: number): void {
+  /**
+   * The acceptor's session is over. Its listener, if it has got one, rests, and `freed` is called at
+   * once; one with wishes is closed, and `freed` is called when libsrt has let go of the port.
+   */
+  leave(acceptor: Acceptor, freed: () => void): void {
+    const { wheel, now_ms } = this.#options;
+    const { port } = acceptor;
     const look = this.#looks.get(acceptor);
     if (look) {
-      this.#wheel.cancel(look);
+      wheel.cancel(look);
       this.#looks.delete(acceptor);
     }
-    const listener = this.#listeners.get(acceptor.port);
-    if (listener?.acceptor !== acceptor) return;
-    listener.acceptor = null;
-    this.#wheel.schedule(listener.rest, now_ms + REST_MS);
+    const listener = this.#listeners.get(port);
+    if (listener?.acceptor !== acceptor) return freed();
+    if (isOrdinary(acceptor)) {
+      listener.acceptor = null;
+      wheel.schedule(listener.rest, now_ms() + REST_MS);
+      return freed();
+    }
+    this.#close(port);
+    const until_ms = now_ms() + GONE_MAX_MS;
+    const retired = new Deadline((then_ms) => {
+      if (this.#isLeaving(port) && then_ms < until_ms) {
+        return wheel.schedule(retired, then_ms + GONE_LOOK_MS);
+      }
+      this.#retiring.delete(freed);
+      freed();
+    });
+    this.#retiring.set(freed, retired);
+    wheel.schedule(retired, now_ms() + GONE_LOOK_MS);
   }
 
   close(): void {
     for (const port of [...this.#listeners.keys()]) this.#close(port);
+    for (const [freed, look] of [...this.#retiring]) {
+      this.#options.wheel.cancel(look);
+      this.#retiring.delete(freed);
+      freed();
+    }
   }
 
-  #listen(port: number, acceptor: Acceptor): void {
-    const socket = openListener(this.#libsrt, this.#settings, port);
+  #listen(acceptor: Acceptor): void {
+    const { port } = acceptor;
+    const socket = openListener(this.#options, acceptor);
     const rest = new Deadline(() => this.#close(port));
     const listener: Listener = { socket, acceptor, rest };
     this.#listeners.set(port, listener);
     const watched = { socket, ready: () => this.#accept(port, listener, watched) };
-    this.#poller.watch(watched, SRT_EPOLL_IN);
+    this.#options.poller.watch(watched, SRT_EPOLL_IN);
   }
 
   #accept(port: number, listener: Listener, watched: SrtWatched): void {
-    const libsrt = this.#libsrt;
+    const { libsrt, event } = this.#options;
     for (let i = 0; i < BACKLOG; i++) {
       this.#peerBytes[0] = SOCKADDR_BYTES;
       const socket = libsrt.srt_accept(listener.socket, this.#peer, this.#peerBytes);
@@ -189,45 +207,54 @@ export class SrtListeners {
         listener.acceptor.accept({ socket, address: from.host, remote });
       } else {
         libsrt.srt_close(socket);
-        this.#stranger(port, remote);
+        event(strangerEvent(port, remote));
       }
     }
   }
 
   /** Told of the same connection again and again, the loop would spin. */
   #pause(port: number, watched: SrtWatched): void {
-    this.#exhausted(port);
-    this.#poller.rewatch(watched, 0);
+    const { poller, wheel, event, now_ms } = this.#options;
+    event(exhaustedEvent(port));
+    poller.rewatch(watched, 0);
     const resume = new Deadline(() => {
       if (this.#listeners.get(port)?.socket !== watched.socket) return;
-      this.#poller.rewatch(watched, SRT_EPOLL_IN);
+      poller.rewatch(watched, SRT_EPOLL_IN);
     });
-    this.#wheel.schedule(resume, performance.now() + PAUSE_MS);
+    wheel.schedule(resume, now_ms() + PAUSE_MS);
   }
 
   #close(port: number): void {
+    const { libsrt, poller, wheel } = this.#options;
     const listener = this.#listeners.get(port)!;
     this.#listeners.delete(port);
-    this.#wheel.cancel(listener.rest);
-    this.#poller.forget(listener.socket);
-    this.#libsrt.srt_close(listener.socket);
+    wheel.cancel(listener.rest);
+    poller.forget(listener.socket);
+    libsrt.srt_close(listener.socket);
     this.#leaving.set(port, listener.socket);
   }
 
   #isLeaving(port: number): boolean {
     const socket = this.#leaving.get(port);
     if (socket === undefined) return false;
-    if (this.#libsrt.srt_getsockstate(socket) !== SRTS_NONEXIST) return true;
+    if (this.#options.libsrt.srt_getsockstate(socket) !== SRTS_NONEXIST) return true;
     this.#leaving.delete(port);
     return false;
   }
 }
 
-function openListener(libsrt: Libsrt, settings: SrtWorkerSettings, port: number): number {
+function isOrdinary({ wishes }: Acceptor): boolean {
+  return Object.keys(wishes).length === 0;
+}
+
+function openListener({ libsrt, settings }: SrtListenersOptions, acceptor: Acceptor): number {
+  const { port, wishes } = acceptor;
   const socket = libsrt.srt_create_socket();
   if (socket === SRT_ERROR) throw libsrt.failure("srt_create_socket");
   try {
-    for (const [name, value] of listenerOptions(settings)) libsrt.setOption(socket, name, value);
+    for (const [name, value] of listenerOptions(settings, wishes)) {
+      libsrt.setOption(socket, name, value);
+    }
     const address = encodeAddress(settings.bind_address, port);
     if (libsrt.srt_bind(socket, address, address.length) < 0) {
       const about = formatAddress({ host: settings.bind_address, port });
@@ -241,27 +268,59 @@ function openListener(libsrt: Libsrt, settings: SrtWorkerSettings, port: number)
   return socket;
 }
 
+type OptionList = [SrtOptionName, SrtOptionValue][];
+
 /** In the order in which libsrt wants them; what is accepted inherits all of these. */
-function listenerOptions(settings: SrtWorkerSettings): [SrtOptionName, SrtOptionValue][] {
-  const { latency_ms, maxbw_bps, ipttl, bind_address } = settings;
+function listenerOptions(settings: SrtWorkerSettings, wishes: SrtWishes): OptionList {
+  const { ipttl, iptos, bind_address, udp_buffer_bytes, peer_idle_ms } = settings;
+  const passphrase = wishes.passphrase ?? settings.passphrase;
+  const file = wishes.transtype === "file";
   return [
+    // First, because it resets what belongs to the mode.
+    ["SRTO_TRANSTYPE", file ? TRANSTYPE_FILE : TRANSTYPE_LIVE],
     ["SRTO_RCVSYN", false],
     ["SRTO_SNDSYN", false],
     ["SRTO_FC", WINDOW_PACKETS],
     ["SRTO_RCVBUF", WINDOW_PACKETS * PACKET_BYTES],
     ["SRTO_SNDBUF", WINDOW_PACKETS * PACKET_BYTES],
-    ["SRTO_UDP_RCVBUF", UDP_BYTES],
-    ["SRTO_UDP_SNDBUF", UDP_BYTES],
+    ["SRTO_UDP_RCVBUF", udp_buffer_bytes],
+    ["SRTO_UDP_SNDBUF", udp_buffer_bytes],
     ["SRTO_IPTTL", ipttl],
+    ["SRTO_IPTOS", iptos],
     // libsrt wants this said, one way or the other, before it binds "::".
     ...(addressFamily(bind_address) === AF_INET6
       ? [["SRTO_IPV6ONLY", 0] as [SrtOptionName, SrtOptionValue]]
       : []),
-    ["SRTO_LATENCY", latency_ms],
+    ["SRTO_PEERIDLETIMEO", peer_idle_ms],
+    ...encryption(passphrase, settings.pbkeylen),
+    ...(file ? [] : liveOptions(settings, wishes)),
+  ];
+}
+
+function liveOptions(settings: SrtWorkerSettings, wishes: SrtWishes): OptionList {
+  const { maxbw_bps, inputbw_bps, oheadbw_percent } = settings;
+  // libsrt counts bytes per second.
+  const bandwidth: OptionList = inputbw_bps > 0 && maxbw_bps === 0
+    ? [
+      ["SRTO_MAXBW", 0],
+      ["SRTO_INPUTBW", Math.max(1, Math.floor(inputbw_bps / 8))],
+      ["SRTO_OHEADBW", oheadbw_percent],
+    ]
+    : [["SRTO_MAXBW", Math.max(1, Math.floor((maxbw_bps || UNLIMITED_BPS) / 8))]];
+  return [
+    ["SRTO_LATENCY", wishes.latency_ms ?? settings.latency_ms],
     ["SRTO_PAYLOADSIZE", MESSAGE_BYTES],
     // gosrt refuses a peer without it.
     ["SRTO_TLPKTDROP", true],
-    ["SRTO_PEERIDLETIMEO", PEER_IDLE_MS],
-    ["SRTO_MAXBW", Math.max(1, Math.floor((maxbw_bps || UNLIMITED_BPS) / 8))],
+    ...bandwidth,
   ];
+}
+
+/**
+ * Enforced by us and not by libsrt, which turns a peer with another passphrase away without a word to
+ * anybody: here the connection comes up, is seen to have no common key, is counted and closed.
+ */
+function encryption(passphrase: string, pbkeylen: number): OptionList {
+  const keys: OptionList = [["SRTO_PBKEYLEN", pbkeylen], ["SRTO_PASSPHRASE", passphrase]];
+  return [...(passphrase === "" ? [] : keys), ["SRTO_ENFORCEDENCRYPTION", false]];
 }

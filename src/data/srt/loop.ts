@@ -8,16 +8,19 @@ import { type Libsrt, SrtError } from "../../../ffi/libsrt/mod.ts";
 import { Admission } from "../admission.ts";
 import { CounterRow } from "../counters.ts";
 import { LineSampler } from "../line-sampler.ts";
-import { exhaustedEvent, strangerEvent } from "../port-events.ts";
+import type { Reservation } from "../plane.ts";
 import { ShedReports } from "../shed-reports.ts";
 import { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
 import type { SrtWorkerSettings } from "../worker-protocol.ts";
 import type { SrtContext } from "./context.ts";
 import type { Farewell } from "./farewell.ts";
-import { MESSAGE_BYTES, SrtListeners } from "./listeners.ts";
+import { SrtListeners } from "./listeners.ts";
+import { SrtMessage } from "./message.ts";
 import { SrtPoller } from "./poller.ts";
 import { SrtPort } from "./port.ts";
+import { SharedPort } from "./shared-port.ts";
+import { Streams } from "./streams.ts";
 
 /**
  * The longest wait in libsrt, which cannot be woken by a descriptor and looks up every 10 ms anyway:
@@ -25,6 +28,9 @@ import { SrtPort } from "./port.ts";
  * command's own descriptor and is woken at once.
  */
 const POLL_MS = 10;
+
+/** Holds any live message, and what a file session reads at once, 45 packets. */
+const READ_BYTES = 65_536;
 
 /** How long a stop waits for messages that are on their way; a usual latency fits in many times. */
 const FAREWELLS_MAX_MS = 1000;
@@ -37,6 +43,9 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
   readonly #wheel = new TimerWheel({ now_ms: performance.now() });
   readonly #listeners: SrtListeners;
   readonly #ports = new Map<number, SrtPort>();
+  readonly #sharedSessions = new Map<string, SrtPort>();
+  readonly #streams: Streams;
+  readonly #sharedPorts: SharedPort[];
   readonly #farewells = new Set<Farewell>();
   readonly #context: SrtContext;
   readonly #shed: ShedReports;
@@ -64,8 +73,8 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
       poller: this.#poller,
       wheel,
       settings,
-      stranger: (port, remote) => channel.event(strangerEvent(port, remote)),
-      exhausted: (port) => this.#context.event(exhaustedEvent(port)),
+      event: (event) => this.#context.event(event),
+      now_ms: () => this.#context.now_ms,
     });
     this.#context = {
       libsrt,
@@ -74,17 +83,20 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
       wheel,
       sampler: new LineSampler({ wheel }),
       admission: new Admission(settings),
-      message: new Uint8Array(MESSAGE_BYTES),
+      message: new SrtMessage({ libsrt, bytes_max: READ_BYTES }),
       now_ms: performance.now(),
       event: (event) => {
         if (event.type === "shed") this.#shed.add(event, this.#context.now_ms);
         else channel.event(event);
       },
-      remove: (port) => {
+      remove: (port, freed) => {
         this.#ports.delete(port.port);
-        this.#listeners.rest(port, this.#context.now_ms);
+        if (this.#sharedSessions.delete(port.session_id)) freed();
+        else this.#listeners.leave(port, freed);
       },
     };
+    this.#streams = new Streams({ context: this.#context });
+    this.#sharedPorts = this.#openSharedPorts();
   }
 
   run(): void {
@@ -120,16 +132,20 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     return this.#poller.wait(delay_ms < 0 ? POLL_MS : Math.min(delay_ms, POLL_MS));
   }
 
-  open(port: number, session_id: string, row: number): void {
+  open(reservation: Reservation, row: number): void {
     const context = this.#context;
-    const farewells = this.#farewells;
+    const { port, session_id } = reservation;
     const counters = new CounterRow(this.#counters, row);
-    const opened = new SrtPort({ context, port, session_id, counters, farewells });
+    const opened = new SrtPort({ context, reservation, counters, farewells: this.#farewells });
     // Registered first: a release may come while an earlier listener is still leaving, and puts the
     // port's wish to listen to rest.
     this.#ports.set(port, opened);
     counters.clear();
-    this.#listeners.open(port, context.now_ms, opened, (failure) => {
+    if (context.settings.sessions_shared) {
+      this.#sharedSessions.set(session_id, opened);
+      return this.#channel.report({ type: "opened", port });
+    }
+    this.#listeners.open(opened, (failure) => {
       if (!failure) return this.#channel.report({ type: "opened", port });
       if (!(failure instanceof SrtError)) throw failure;
       this.#ports.delete(port);
@@ -146,7 +162,33 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     this.#stopping = true;
   }
 
+  /** The ports that are open as long as the worker is. Throws where one cannot be bound. */
+  #openSharedPorts(): SharedPort[] {
+    const { settings } = this.#context;
+    const own = settings.streams.filter(({ port }) => port > 0);
+    const wanted: { port: number; only?: { name: string; passphrase: string } }[] = [
+      ...settings.shared_ports.map((port) => ({ port })),
+      ...own.map(({ port, name, passphrase }) => ({ port, only: { name, passphrase } })),
+    ];
+    return wanted.map(({ port, only }) => {
+      const shared = new SharedPort({
+        context: this.#context,
+        port,
+        streams: this.#streams,
+        sessions: this.#sharedSessions,
+        only,
+      });
+      // Nothing of ours has been on the port before, so it is open or has failed at once.
+      this.#listeners.open(shared, (failure) => {
+        if (failure) throw failure;
+      });
+      return shared;
+    });
+  }
+
   #closeAll(reason: "released" | "plane_failed"): void {
+    this.#streams.close();
+    for (const shared of this.#sharedPorts) shared.close();
     for (const port of [...this.#ports.values()]) port.close(reason);
     for (const farewell of [...this.#farewells]) farewell.close();
     this.#listeners.close();

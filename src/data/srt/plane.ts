@@ -3,24 +3,66 @@ import type { Config } from "../../config/schema.ts";
 import { openLibsrt } from "../../../ffi/libsrt/mod.ts";
 import type { PlaneListener } from "../plane.ts";
 import { WorkerPlane } from "../worker-plane.ts";
-import type { SrtWorkerSettings } from "../worker-protocol.ts";
+import type { SrtWorkerSettings, StreamSettings } from "../worker-protocol.ts";
 import { commonSettings } from "../worker-settings.ts";
 import { libsrtOverride } from "./version.ts";
 
 export class SrtPlane extends WorkerPlane {
+  readonly #shared_ports: readonly number[];
+  readonly #sessions_shared: boolean;
+
   constructor({ config, listener }: { config: Config; listener: PlaneListener }) {
+    const shared_ports = sharedPorts(config);
+    const sessions_shared = config.gosrt.mode === "shared";
+    const { gosrt, limits } = config;
     const settings = (): SrtWorkerSettings => ({
       ...commonSettings(config, { workers: 1 }),
-      unproven_max: config.limits.srt_unproven_max,
-      unproven_per_address_max: config.limits.srt_unproven_per_address_max,
+      unproven_max: limits.srt_unproven_max,
+      unproven_per_address_max: limits.srt_unproven_per_address_max,
       unproven_prefix: "srt_",
-      latency_ms: config.gosrt.latency,
-      maxbw_bps: config.gosrt.maxbw,
-      ipttl: config.gosrt.ipttl,
+      latency_ms: gosrt.latency,
+      maxbw_bps: gosrt.maxbw,
+      inputbw_bps: gosrt.inputbw,
+      oheadbw_percent: gosrt.oheadbw,
+      ipttl: gosrt.ipttl,
+      iptos: gosrt.iptos,
+      peer_idle_ms: gosrt.peer_idle_timeout,
+      udp_buffer_bytes: gosrt.udp_buffer,
+      passphrase: gosrt.passphrase,
+      pbkeylen: gosrt.pbkeylen,
+      shared_ports,
+      sessions_shared,
+      streams: streamSettings(config),
       // Found here, so that a worker that is replaced opens the very same library again.
       libsrt: openLibsrt({ override: libsrtOverride() }).location,
     });
-    const port_range = config.gosrt.port_range;
+    const port_range = srtPortRange(config);
     super({ kind: "srt", worker: "srt", workers: 1, port_range, settings, listener });
+    this.#shared_ports = shared_ports;
+    this.#sessions_shared = sessions_shared;
   }
+
+  override publicPort(port: number): number {
+    // Sessions are spread over the shared ports, each of which has libsrt's threads of its own.
+    return this.#sessions_shared ? this.#shared_ports[port % this.#shared_ports.length] : port;
+  }
+}
+
+/** The numbers that sessions are given: ports, or places on the shared ones. */
+export function srtPortRange({ gosrt }: Config): { first: number; last: number } {
+  return gosrt.mode === "shared" ? { first: 1, last: gosrt.shared_sessions_max } : gosrt.port_range;
+}
+
+function sharedPorts({ gosrt: { shared_port } }: Config): number[] {
+  if (shared_port === "off") return [];
+  const { first, last } = shared_port;
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
+
+function streamSettings({ streams }: Config): StreamSettings[] {
+  return Object.entries(streams).map(([name, { bitrate_max, ...stream }]) => ({
+    name,
+    ...stream,
+    bitrate_max_bps: bitrate_max,
+  }));
 }

@@ -1,164 +1,111 @@
 /**
- * A granted SRT port: the connections that have not said who they are, the two seats, and the session
- * once both are taken. The hello is a message of its own, or the head of the first, or spread over
- * several; what is behind its newline in the same message is the peer's first message.
+ * One session's place on the SRT plane: the two seats, and the session once both are taken. It has a
+ * listener of its own, or its ends come through a shared port.
  */
-import { SRT_EASYNCRCV, SRT_EPOLL_ERR, SRT_EPOLL_IN } from "../../../ffi/libsrt/mod.ts";
+import { SRT_EPOLL_ERR, SRT_EPOLL_IN } from "../../../ffi/libsrt/mod.ts";
+import type { AdmissionLimit } from "../admission.ts";
 import type { CounterRow } from "../counters.ts";
-import { type Hello, parseHello, startsLikeHello } from "../hello.ts";
-import type { CloseReason, RejectStatus, Role } from "../plane.ts";
+import type { Hello } from "../hello.ts";
+import type { CloseReason, RejectStatus, Reservation, Role, SrtWishes } from "../plane.ts";
 import { PortEvents } from "../port-events.ts";
 import { Seats } from "../seats.ts";
-import { UnprovenConnections } from "../unproven.ts";
-import { SrtConnection, type SrtConnectionOwner } from "./connection.ts";
+import type { SrtConnection, SrtConnectionOwner } from "./connection.ts";
 import type { SrtContext } from "./context.ts";
+import { type Claim, type EntranceOwner, SrtEntrance } from "./entrance.ts";
 import { Farewell } from "./farewell.ts";
-import type { Accepted } from "./listeners.ts";
+import type { Accepted, Acceptor } from "./listeners.ts";
 import { SrtSession } from "./session.ts";
+import type { SessionStreamId } from "./stream-id.ts";
 
-const NEWLINE = 10;
-
-export class SrtPort implements SrtConnectionOwner {
+export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
   readonly port: number;
   readonly session_id: string;
+  readonly wishes: SrtWishes;
+  readonly #reservation: Reservation;
   readonly #context: SrtContext;
   readonly #counters: CounterRow;
   readonly #events: PortEvents;
   readonly #farewells: Set<Farewell>;
   readonly #seats: Seats<SrtConnection>;
-  readonly #unproven: UnprovenConnections<SrtConnection>;
+  readonly #entrance: SrtEntrance;
   #session: SrtSession | null = null;
   #closed = false;
 
   constructor(options: {
     context: SrtContext;
-    port: number;
-    session_id: string;
+    reservation: Reservation;
     counters: CounterRow;
     /** Where a connection's last moments are kept; they outlive the port's session. */
     farewells: Set<Farewell>;
   }) {
-    const { context, port, session_id } = options;
-    const { wheel, admission, settings } = context;
+    const { context, reservation } = options;
+    const { port, session_id, srt } = reservation;
+    this.#reservation = reservation;
     this.#context = context;
     this.port = port;
     this.session_id = session_id;
+    this.wishes = srt ?? {};
     this.#counters = options.counters;
     this.#farewells = options.farewells;
     this.#events = new PortEvents({ port, session_id, tell: context.event });
     this.#seats = new Seats({ session_id });
-    this.#unproven = new UnprovenConnections({
-      admission,
-      wheel,
-      hello_timeout_ms: settings.hello_timeout_ms,
-      owner: this,
-    });
+    const encrypted = (this.wishes.passphrase ?? context.settings.passphrase) !== "";
+    this.#entrance = new SrtEntrance({ context, owner: this, encrypted, free_text: "hello" });
   }
 
   get session(): SrtSession | null {
     return this.#session;
   }
 
-  helloOverdue(connection: SrtConnection): void {
-    const { hello_timeout_ms } = this.#context.settings;
-    this.#reject(connection, "hello_error", `no complete hello within ${hello_timeout_ms} ms`);
-  }
-
-  /** Takes a connection that the listener has accepted. */
+  /** Takes a connection that the port's own listener has accepted. */
   accept(accepted: Accepted): void {
-    const { libsrt, poller } = this.#context;
-    const limit = this.#unproven.admit(accepted.address);
-    if (limit) {
-      libsrt.srt_close(accepted.socket);
-      this.#events.shed(accepted.remote, limit);
-      return;
+    this.#entrance.accept(accepted);
+  }
+
+  claimed(connection: SrtConnection, claim: Claim): void {
+    if (claim.type === "hello") return this.seat(connection, claim.hello);
+    if (claim.type === "session") return this.seatByStreamId(connection, claim);
+    this.#reject(
+      connection,
+      "streamid_error",
+      "streams are on the shared port, this is a session's",
+    );
+  }
+
+  refused(remote: string, status: RejectStatus, detail: string): void {
+    this.#events.rejected(remote, status, detail);
+  }
+
+  shed(remote: string, limit: AdmissionLimit): void {
+    this.#events.shed(remote, limit);
+  }
+
+  /**
+   * Seats a caller that named the session in its stream id. Its `u` says which end it is; where that
+   * says nothing, whoever publishes is the client and whoever requests the server, if that is free.
+   */
+  seatByStreamId(connection: SrtConnection, { session_id, user, mode }: SessionStreamId): void {
+    const { client_id, server_id } = this.#reservation;
+    let role: Role;
+    if (user !== "" && client_id !== server_id) {
+      if (user !== client_id && user !== server_id) {
+        const detail = "u is neither the client nor the server of the session";
+        return this.#reject(connection, "alloc_mismatch", detail);
+      }
+      role = user === client_id ? "client" : "server";
+    } else {
+      const wanted = mode === "request" ? "server" : "client";
+      role = this.#seats.at(wanted) ? other(wanted) : wanted;
     }
-    const connection = new SrtConnection({ ...accepted, libsrt, poller, owner: this });
-    this.#unproven.add(connection, this.#context.now_ms);
-    if (!connection.watch()) {
-      this.#reject(connection, "hello_error", "the connection ended before its hello");
-    }
+    this.seat(connection, { role, session_id, id: user === "" ? role : user });
   }
 
-  connectionReady(connection: SrtConnection, events: number): void {
-    // A third one may come while the session runs, and has no part in it.
-    if (!connection.role) this.#readHello(connection);
-    else if (this.#session) this.#session.connectionReady(connection, events);
-    else if (events & SRT_EPOLL_ERR) this.#waitingGone(connection);
-  }
-
-  /** One end has left: the other gets what is on its way to it, then the session is over. */
-  endSession(left: SrtConnection): void {
-    const { libsrt, wheel, settings } = this.#context;
-    const { client, server } = this.#session!;
-    const stays = left === client ? server : client;
-    const farewell = new Farewell({
-      libsrt,
-      wheel,
-      connection: stays,
-      latency_ms: settings.latency_ms,
-      done: () => this.#farewells.delete(farewell),
-    });
-    this.#farewells.add(farewell);
-    farewell.start(this.#context.now_ms);
-    left.close();
-    this.#close("finished", left.role);
-  }
-
-  /** Ends the port with everything on it, at once. */
-  close(reason: CloseReason): void {
-    if (this.#closed) return;
-    for (const role of ["client", "server"] as const) this.#seats.at(role)?.close();
-    this.#close(reason, null);
-  }
-
-  #close(reason: CloseReason, by: Role | null): void {
-    this.#closed = true;
-    this.#session?.end();
-    for (const connection of this.#unproven) this.#drop(connection);
-    this.#context.remove(this);
-    this.#events.closed(reason, by, this.#session);
-  }
-
-  #readHello(connection: SrtConnection): void {
-    const { libsrt, message, settings } = this.#context;
-    for (;;) {
-      const received = libsrt.srt_recvmsg2(connection.socket, message, message.length, null);
-      if (received < 0) {
-        if (libsrt.lastError() === SRT_EASYNCRCV) return;
-        this.#reject(connection, "hello_error", "the connection ended before its hello");
-        return;
-      }
-      const bytes = join(connection.helloBytes, message.subarray(0, received));
-      const end = bytes.indexOf(NEWLINE);
-      const lineBytes = end < 0 ? bytes.length : end + 1;
-      if (!startsLikeHello(bytes)) {
-        this.#reject(connection, "hello_error", 'the line does not start with "V4HELLO "');
-        return;
-      }
-      if (lineBytes > settings.hello_bytes_max) {
-        const detail = `no newline within ${settings.hello_bytes_max} bytes`;
-        this.#reject(connection, "hello_error", detail);
-        return;
-      }
-      if (end < 0) {
-        connection.helloBytes = bytes.slice();
-        continue;
-      }
-      connection.helloBytes = null;
-      const hello = parseHello(bytes.subarray(0, end));
-      if (typeof hello === "string") return this.#reject(connection, "hello_error", hello);
-      if (end + 1 < bytes.length) connection.firstMessage = bytes.slice(end + 1);
-      return this.#seat(connection, hello);
-    }
-  }
-
-  #seat(connection: SrtConnection, hello: Hello): void {
+  seat(connection: SrtConnection, hello: Hello): void {
     const decision = this.#seats.take(hello, connection);
     if (decision.type === "reject") {
       return this.#reject(connection, decision.status, decision.detail);
     }
-    this.#unproven.delete(connection);
+    connection.owner = this;
     connection.role = hello.role;
     connection.id = hello.id;
     if (decision.type === "wait") {
@@ -181,6 +128,44 @@ export class SrtPort implements SrtConnectionOwner {
     this.#session.start();
   }
 
+  connectionReady(connection: SrtConnection, events: number): void {
+    if (this.#session) this.#session.connectionReady(connection, events);
+    else if (events & SRT_EPOLL_ERR) this.#waitingGone(connection);
+  }
+
+  /** One end has left: the other gets what is on its way to it, then the session is over. */
+  endSession(left: SrtConnection): void {
+    const { libsrt, wheel } = this.#context;
+    const { client, server } = this.#session!;
+    const stays = left === client ? server : client;
+    const farewell = new Farewell({
+      libsrt,
+      wheel,
+      connection: stays,
+      latency_ms: stays.sendLatency(),
+      is_file: this.wishes.transtype === "file",
+      done: () => this.#farewells.delete(farewell),
+    });
+    this.#farewells.add(farewell);
+    farewell.start(this.#context.now_ms);
+    left.close();
+    this.#close("finished", left.role);
+  }
+
+  /** Ends the port with everything on it, at once. */
+  close(reason: CloseReason): void {
+    if (this.#closed) return;
+    for (const role of ["client", "server"] as const) this.#seats.at(role)?.close();
+    this.#close(reason, null);
+  }
+
+  #close(reason: CloseReason, by: Role | null): void {
+    this.#closed = true;
+    this.#session?.end();
+    this.#entrance.close();
+    this.#context.remove(this, () => this.#events.closed(reason, by, this.#session));
+  }
+
   #waitingGone(connection: SrtConnection): void {
     this.#seats.leave(connection.role!);
     connection.close();
@@ -188,20 +173,11 @@ export class SrtPort implements SrtConnectionOwner {
   }
 
   #reject(connection: SrtConnection, status: RejectStatus, detail: string): void {
-    this.#drop(connection);
-    this.#events.rejected(connection.remote, status, detail);
-  }
-
-  #drop(connection: SrtConnection): void {
-    this.#unproven.delete(connection);
     connection.close();
+    this.#events.rejected(connection.remote, status, detail);
   }
 }
 
-function join(head: Uint8Array | null, tail: Uint8Array): Uint8Array {
-  if (!head) return tail;
-  const whole = new Uint8Array(head.length + tail.length);
-  whole.set(head);
-  whole.set(tail, head.length);
-  return whole;
+function other(role: Role): Role {
+  return role === "client" ? "server" : "client";
 }

@@ -1,29 +1,19 @@
 /** Two connected ends of one SRT port and the two flows between them. */
-import {
-  decodeStats,
-  emptyStats,
-  SRT_EPOLL_ERR,
-  SRT_EPOLL_IN,
-  SRT_EPOLL_OUT,
-  STATS_BYTES,
-} from "../../../ffi/libsrt/mod.ts";
+import { SRT_EPOLL_ERR, SRT_EPOLL_IN, SRT_EPOLL_OUT } from "../../../ffi/libsrt/mod.ts";
+import { type Bottleneck, findBottleneck } from "../bottleneck.ts";
 import type { CounterRow } from "../counters.ts";
 import { Silence } from "../silence.ts";
 import { Deadline } from "../timer-wheel.ts";
 import type { SrtConnection } from "./connection.ts";
 import type { SrtContext } from "./context.ts";
 import { SrtFlow, type SrtFlowProgress } from "./flow.ts";
+import { type Leg, LegMeter, packetsMissing } from "./leg-meter.ts";
 import type { SrtPort } from "./port.ts";
 
 /** How often the messages of an end that is gone are looked for. */
 const TAIL_LOOK_MS = 20;
 /** Beyond the latency; what has not come due by then has a hole before it and never will. */
 const TAIL_MARGIN_MS = 200;
-
-const statsBytes = new Uint8Array(STATS_BYTES);
-const statsView = new DataView(statsBytes.buffer);
-const clientStats = emptyStats();
-const serverStats = emptyStats();
 
 export class SrtSession {
   readonly client: SrtConnection;
@@ -34,6 +24,10 @@ export class SrtSession {
   readonly #up: SrtFlow;
   readonly #down: SrtFlow;
   readonly #silence: Silence;
+  readonly #clientMeter: LegMeter;
+  readonly #serverMeter: LegMeter;
+  /** What had been carried when the lines were looked at last. */
+  #sampledBytes = -1;
   readonly #tail = new Deadline(() => this.#moveTail());
   /** The end that is gone, while its last messages are still moved. */
   #left: SrtConnection | null = null;
@@ -56,6 +50,9 @@ export class SrtSession {
     this.server = server;
     this.#up = new SrtFlow({ libsrt, message, source: client, sink: server });
     this.#down = new SrtFlow({ libsrt, message, source: server, sink: client });
+    const { now_ms } = context;
+    this.#clientMeter = new LegMeter({ libsrt, socket: client.socket, now_ms });
+    this.#serverMeter = new LegMeter({ libsrt, socket: server.socket, now_ms });
     this.#silence = new Silence({
       wheel,
       timeout_ms: settings.session_idle_timeout_ms,
@@ -95,18 +92,33 @@ export class SrtSession {
 
   /** Refreshes what the control side can read about both lines. */
   sample(): void {
-    const { libsrt } = this.#context;
-    const read = (into: typeof clientStats, socket: number) =>
-      libsrt.srt_bistats(socket, statsBytes, 0, 1) === 0 && decodeStats(statsView, into);
-    const client = read(clientStats, this.client.socket);
-    const server = read(serverStats, this.server.socket);
+    const { now_ms, sampler } = this.#context;
+    const client = this.#clientMeter.read(now_ms);
+    const server = this.#serverMeter.read(now_ms);
     if (!client || !server) return;
     this.#counters.setQuality({
-      rtt_ms: Math.max(client.msRTT, server.msRTT),
-      packets_up: client.pktRecvTotal + server.pktSentTotal,
-      packets_down: server.pktRecvTotal + client.pktSentTotal,
+      rtt_ms: Math.max(client.totals.msRTT, server.totals.msRTT),
+      packets_up: client.totals.pktRecvTotal + server.totals.pktSentTotal,
+      packets_down: server.totals.pktRecvTotal + client.totals.pktSentTotal,
       packets_lost: lost(client) + lost(server),
-      packets_retransmitted: client.pktRetransTotal + server.pktRetransTotal,
+      packets_retransmitted: client.totals.pktRetransTotal + server.totals.pktRetransTotal,
+      bottleneck_up: this.#bottleneck(this.#up, client, server),
+      bottleneck_down: this.#bottleneck(this.#down, server, client),
+    });
+    // Looked at once more after the last byte, to see that it rests, and as long as somebody waits.
+    const bytes = this.#up.bytes + this.#down.bytes;
+    const stuck = this.#up.blockedBySink || this.#down.blockedBySink;
+    if (bytes !== this.#sampledBytes || stuck) sampler.moved(this, now_ms);
+    this.#sampledBytes = bytes;
+  }
+
+  #bottleneck(flow: SrtFlow, from: Leg, to: Leg): Bottleneck {
+    return findBottleneck({
+      incoming: from.received,
+      outgoing: to.sent,
+      incoming_latency_ms: flow.source.receiveLatency(),
+      outgoing_latency_ms: flow.sink.sendLatency(),
+      blocked: flow.blockedBySink,
     });
   }
 
@@ -131,7 +143,9 @@ export class SrtSession {
   #sourceGone(source: SrtConnection): void {
     if (!this.#left) this.#lose(source);
     const { wheel, now_ms } = this.#context;
-    if (source.receivedPackets() === 0 || now_ms >= this.#tailUntil_ms) {
+    // A stream of bytes has nothing that is still to come due.
+    const is_file = this.#port.wishes.transtype === "file";
+    if (is_file || source.receivedPackets() === 0 || now_ms >= this.#tailUntil_ms) {
       this.#port.endSession(source);
     } else {
       wheel.schedule(this.#tail, now_ms + TAIL_LOOK_MS);
@@ -170,6 +184,6 @@ export class SrtSession {
 }
 
 /** Packets missing on one leg: those we found missing and those our peer did. */
-function lost(stats: { pktRcvLossTotal: number; pktSndLossTotal: number }): number {
-  return stats.pktRcvLossTotal + stats.pktSndLossTotal;
+function lost({ totals }: Leg): number {
+  return Math.max(0, packetsMissing(totals)) + totals.pktSndLossTotal;
 }

@@ -6,6 +6,7 @@ import { performance } from "node:perf_hooks";
 import { EPOLLIN, type Libc, SystemCallError } from "../../../ffi/libc/mod.ts";
 import { Admission } from "../admission.ts";
 import { CounterRow } from "../counters.ts";
+import type { Reservation } from "../plane.ts";
 import { LineSampler } from "../line-sampler.ts";
 import { ShedReports } from "../shed-reports.ts";
 import { TimerWheel } from "../timer-wheel.ts";
@@ -105,7 +106,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     this.#poller.close();
   }
 
-  open(port: number, session_id: string, row: number): void {
+  open({ port, session_id }: Reservation, row: number): void {
     const counters = new CounterRow(this.#counters, row);
     const opened = new TcpPort({ context: this.#context, port, session_id, counters });
     try {

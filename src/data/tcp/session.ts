@@ -119,6 +119,8 @@ export class TcpSession {
       // TCP repairs what it loses; what had to be sent again is below.
       packets_lost: 0,
       packets_retransmitted: client.packets_retransmitted + server.packets_retransmitted,
+      bottleneck_up: "unknown",
+      bottleneck_down: "unknown",
     });
   }
 

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "../../../src/cli/program.ts";
 import { versionText } from "../../../src/cli/version.ts";
+import { relayx } from "./command.ts";
 import product from "../../../package.json" with { type: "json" };
 
 let folder: string;
@@ -13,17 +13,6 @@ beforeAll(() => {
   writeFileSync(join(folder, "bad.yaml"), "gateway:\n  tcp_port: x\nzeromq:\n  port_range: 5-2\n");
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function relayx(args: string[], env: Record<string, string> = {}) {
-  let stdout = "";
-  let stderr = "";
-  const code = await run(args, {
-    stdout: (text) => stdout += text,
-    stderr: (text) => stderr += text,
-    env,
-  });
-  return { code: code ?? 0, stdout, stderr };
-}
 
 const SUMMARY =
   ": valid; control 0.0.0.0:6000, TCP ports 2300-2320 (21), SRT ports 2350-2380 (31), " +
@@ -70,6 +59,25 @@ describe("relayx check", () => {
   });
 });
 
+test("relayx check names the shared SRT ports and counts the streams", async () => {
+  const path = join(folder, "shared.yaml");
+  const said = async (text: string) => {
+    writeFileSync(path, text);
+    const { code, stdout } = await relayx(["check", "--config_path", path]);
+    expect(code).toBe(0);
+    return /TCP ports 2300-2320 \(21\), (.*), log info/.exec(stdout)?.[1];
+  };
+  expect(await said("gosrt: { shared_port: 2346-2349 }\nstreams: { cam: {} }\n")).toBe(
+    "SRT ports 2350-2380 (31), shared SRT ports 2346-2349 (4), 1 stream",
+  );
+  const both =
+    "gosrt: { mode: shared, shared_port: 2349 }\nstreams: { a: {}, b: { port: 2340 } }\n";
+  expect(await said(both)).toBe("shared SRT ports 2349 (1) for 1000 sessions, 2 streams");
+  expect(await said("gosrt: { mode: shared, shared_port: 2349 }\n")).toBe(
+    "shared SRT ports 2349 (1) for 1000 sessions",
+  );
+});
+
 describe("the command line", () => {
   test("a wrong configuration stops the start with 2", async () => {
     for (const command of [[], ["start"]]) {
@@ -95,16 +103,18 @@ describe("the command line", () => {
     const { code, stdout, stderr } = await relayx(["--help"]);
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const word of ["--config_path", "--version", "start", "check", "video-be", "video-fe"]) {
-      expect(stdout).toContain(word);
-    }
+    const words = ["--config_path", "--version", "start", "check", "streams", "url", "video-be"];
+    for (const word of [...words, "video-fe"]) expect(stdout).toContain(word);
     expect(stdout).toContain("relayx check --config_path config.yaml");
     expect((await relayx(["-help"])).stdout).toBe(stdout);
   });
 
   test.each([
     [["chekc"], 'unknown command "chekc" (did you mean check?)'],
-    [["serve"], 'unknown command "serve"; there are: start, check, video-be, video-fe'],
+    [
+      ["serve"],
+      'unknown command "serve"; there are: start, check, streams, url, video-be, video-fe',
+    ],
     [["--nope"], "unknown option '--nope'"],
     [["check", "--nope"], "unknown option '--nope'"],
     [["check", "extra"], "too many arguments"],

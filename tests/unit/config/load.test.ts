@@ -60,7 +60,25 @@ const DEFAULTS = {
     linger: 0,
     reconnect_ivl: 100,
   },
-  gosrt: { port_range: { first: 2350, last: 2380 }, latency: 120, maxbw: 0, ipttl: 64 },
+  gosrt: {
+    port_range: { first: 2350, last: 2380 },
+    latency: 120,
+    latency_min: 20,
+    latency_max: 8000,
+    maxbw: 0,
+    inputbw: 0,
+    oheadbw: 25,
+    ipttl: 64,
+    iptos: 184,
+    peer_idle_timeout: 8000,
+    udp_buffer: 8_388_608,
+    passphrase: "",
+    pbkeylen: 16,
+    mode: "per_session",
+    shared_port: "off",
+    shared_sessions_max: 1000,
+  },
+  streams: {},
   logging: {
     level: "info",
     format: "json",
@@ -181,6 +199,35 @@ describe("what is wrong says so", () => {
     ["gosrt", "latency", "60001", "60001", integer(0, 60_000, "ms")],
     ["gosrt", "maxbw", "-1", "-1", integer(0, 1_000_000_000_000, "bit/s, 0 is unlimited")],
     ["gosrt", "ipttl", "256", "256", integer(1, 255)],
+    ["gosrt", "latency_min", "-1", "-1", integer(0, 60_000, "ms")],
+    ["gosrt", "inputbw", "x", '"x"', integer(0, 1_000_000_000_000, "bit/s, 0 is not used")],
+    ["gosrt", "oheadbw", "4", "4", integer(5, 100, "percent")],
+    ["gosrt", "iptos", "0x100", "256", integer(0, 255)],
+    ["gosrt", "peer_idle_timeout", "99ms", '"99ms"', duration("100ms", "24h")],
+    [
+      "gosrt",
+      "udp_buffer",
+      "1KB",
+      '"1KB"',
+      'a size from 64KB to 1GB in B, KB, MB or GB (1024-based), for instance "100MB"',
+    ],
+    [
+      "gosrt",
+      "passphrase",
+      "ninechars",
+      "a value that is not shown",
+      'a passphrase of 10 to 79 bytes, or "" for none',
+    ],
+    ["gosrt", "pbkeylen", "128", "128", "16, 24 or 32 (bytes)"],
+    ["gosrt", "mode", "single", '"single"', "one of per_session, shared"],
+    [
+      "gosrt",
+      "shared_port",
+      "on",
+      '"on"',
+      '"off", or a port or first-last, for instance "2349" or "2346-2349"',
+    ],
+    ["gosrt", "shared_sessions_max", "0", "0", integer(1, 10_000)],
     ["logging", "level", "trace", '"trace"', "one of debug, info, warn, error"],
     ["logging", "format", "xml", '"xml"', "one of json, text"],
     ["logging", "output", "syslog", '"syslog"', "one of console, file"],
@@ -279,7 +326,7 @@ loging: 3
     ]);
     expect(complaints("gatway: {}\n")).toEqual([
       "config.yaml:1:1 gatway: found an unknown section; allowed: gateway, zeromq, gosrt, logging, " +
-      'limits; did you mean "gateway"?',
+      'limits, streams; did you mean "gateway"?',
     ]);
     expect(complaints('"a\\e[2Jb": 1\n__proto__: 2\n').map((line) => line.split(":")[2].slice(2)))
       .toEqual([
@@ -290,7 +337,42 @@ loging: 3
 
   test("a section that is no mapping", () => {
     expect(complaints("gosrt: 5\n")).toEqual([
-      "config.yaml:1:8 gosrt: found 5; allowed: a mapping of port_range, latency, maxbw, ipttl",
+      "config.yaml:1:8 gosrt: found 5; allowed: a mapping of " +
+      Object.keys(DEFAULTS.gosrt).join(", "),
+    ]);
+  });
+
+  test("a stream and the ports that it needs", () => {
+    const one = (keys: string) => `gosrt: { shared_port: 2349 }\nstreams:\n  cam: { ${keys} }\n`;
+    expect(complaints(one("publish_key: secret-1, takeover: replace"))).toEqual([]);
+    expect(complaints(one("viewers_max: 0"))).toEqual([
+      `config.yaml:3:23 streams.cam.viewers_max: found 0; allowed: ${integer(1, 10_000)}`,
+    ]);
+    expect(complaints(one("viewer_max: 5"))).toEqual([
+      "config.yaml:3:10 streams.cam.viewer_max: found an unknown key; allowed: publish_key, " +
+      "read_key, port, passphrase, takeover, slow_viewer, viewers_max, bitrate_max; " +
+      'did you mean "viewers_max"?',
+    ]);
+    expect(complaints(one(`publish_key: ${"k".repeat(129)}`))).toEqual([
+      "config.yaml:3:23 streams.cam.publish_key: found a value that is not shown; allowed: text " +
+      'of at most 128 characters, or "" for no key',
+    ]);
+    expect(complaints("streams:\n  cam: {}\n")).toEqual([
+      'config.yaml:2:8 streams.cam: found a stream without a port, with gosrt.shared_port "off"; ' +
+      "allowed: a gosrt.shared_port, or a streams.cam.port",
+    ]);
+    expect(complaints(one("port: 2349"))).toEqual([
+      "config.yaml:3:16 streams.cam.port: found streams.cam.port 2349 with gosrt.shared_port " +
+      "2349; allowed: UDP ports of its own for each",
+    ]);
+    expect(complaints(one("passphrase: 0123456789"))).toHaveLength(1);
+    expect(complaints(one('passphrase: "0123456789"'))).toEqual([
+      "config.yaml:3:22 streams.cam.passphrase: found a passphrase of its own on the shared port, " +
+      "which has one for all; allowed: a streams.cam.port, or gosrt.passphrase for everybody",
+    ]);
+    expect(complaints("gosrt:\n  mode: shared\n")).toEqual([
+      'config.yaml:2:9 gosrt.mode: found gosrt.mode "shared" with gosrt.shared_port "off"; ' +
+      "allowed: a gosrt.shared_port, or gosrt.mode per_session",
     ]);
   });
 
@@ -418,6 +500,7 @@ describe("files that are no configuration", () => {
         "gateway",
         "zeromq",
         "gosrt",
+        "streams",
         "logging",
         "limits",
         "__proto__",

@@ -4,7 +4,7 @@ import { HttpDoor } from "../../../src/control/http-door.ts";
 
 /** A door that gives a peer 400 ms, and what a peer saw: its text and how long it was let stay. */
 async function visit(run: (write: (bytes: string) => void) => () => void) {
-  const door = new HttpDoor({ status: () => ({}), idle_ms_max: 400 });
+  const door = new HttpDoor({ pages: { "/status": { read: () => ({}) } }, idle_ms_max: 400 });
   const server = createServer((socket) => {
     socket.on("error", () => {});
     socket.once("data", (chunk) => {

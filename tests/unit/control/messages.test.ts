@@ -62,12 +62,27 @@ describe("register", () => {
 });
 
 describe("pair_request", () => {
+  const srts: [string, unknown, object | null][] = [
+    ["in any case", { SRT: { Encrypt: true, LATENCY: 200 } }, { encrypt: true, latency_ms: 200 }],
+    ["a file", { srt: { transtype: "file", more: 1 } }, { transtype: "file" }],
+    ["no object", { srt: "yes" }, {}],
+    ["a wish for encryption that is none", { srt: { encrypt: "yes" } }, null],
+    ["a mode there is not", { srt: { transtype: "stream" } }, null],
+    ["a latency that is no number", { srt: { latency: "120" } }, null],
+  ];
+  test.each(srts)("qos.srt: %s", (_name, qos, expected) => {
+    const read = readPairRequest({ need_srt: true, qos });
+    if (expected === null) expect(read).toBeNull();
+    else expect(read?.srt).toEqual(expected);
+  });
+
   test("has defaults and ignores qos, whatever it is", () => {
     expect(readPairRequest({ Need_ZMQ: true, qos: [1, { a: 2 }] })).toEqual({
       request_id: "",
       server_id: "",
       need_zmq: true,
       need_srt: false,
+      srt: {},
     });
   });
 

@@ -10,6 +10,8 @@ const ZERO = {
   packets_down: 0,
   packets_lost: 0,
   packets_retransmitted: 0,
+  bottleneck_up: "unknown" as const,
+  bottleneck_down: "unknown" as const,
 };
 
 describe("the figures of an interval", () => {
@@ -23,6 +25,8 @@ describe("the figures of an interval", () => {
       packets_down: 50,
       packets_lost: 54,
       packets_retransmitted: 1,
+      bottleneck_up: "network_out" as const,
+      bottleneck_down: "idle" as const,
     };
     expect(figures(before, after, 2000)).toEqual({
       mbps_up: 10,
@@ -31,7 +35,12 @@ describe("the figures of an interval", () => {
       loss_pct: 2,
       retrans_pct: 0.5,
       quality: 92,
+      bottleneck_up: "network_out",
+      bottleneck_down: "idle",
     });
+    const { bottleneck_up, bottleneck_down } = ZERO;
+    const untold = figures(before, { ...after, bottleneck_up, bottleneck_down }, 2000);
+    expect(Object.keys(untold)).not.toContain("bottleneck_up");
   });
 
   const qualities: [string, Partial<typeof ZERO>, number][] = [
@@ -59,7 +68,7 @@ describe("the message", () => {
     const client = f.client('c"\\');
     f.ask(client, "r", { need_zmq: true, need_srt: true });
     const grant = await client.grant("r");
-    const telemetry = new Telemetry({ planes: f.planes, sessions: f.sessions });
+    const telemetry = new Telemetry({ planes: f.planes, sessions: f.sessions, log: f.log });
     const read = (now: number) => JSON.parse(telemetry.read(now).toString()).payload;
     return { f, grant, telemetry, read };
   }

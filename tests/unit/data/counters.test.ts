@@ -16,13 +16,15 @@ test("a row reads back by name, and its neighbours are left alone", () => {
     packets_down: 102,
     packets_lost: 103,
     packets_retransmitted: 104,
+    bottleneck_up: "reader" as const,
+    bottleneck_down: "network_in" as const,
   };
   row.setBytes(2 ** 53 - 1, 7);
   row.setQuality(line);
   expect(readRow(table, 1)).toEqual({ bytes_up: 2 ** 53 - 1, bytes_down: 7, ...line });
 
   row.clear();
-  expect(Object.values(readRow(table, 1))).toEqual([0, 0, 0, 0, 0, 0, 0]);
+  expect(Object.values(readRow(table, 1))).toEqual([0, 0, 0, 0, 0, 0, 0, "unknown", "unknown"]);
   const neighbours = [...table.subarray(0, columns), ...table.subarray(2 * columns)];
   expect(neighbours.every((value) => value === 99)).toBe(true);
 });

@@ -36,6 +36,10 @@ export class FakePlane implements Plane {
     return Promise.resolve();
   }
 
+  publicPort(port: number): number {
+    return port;
+  }
+
   async open({ port, session_id }: { port: number; session_id: string }): Promise<void> {
     if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (this.broken !== null) throw this.broken;
@@ -83,6 +87,8 @@ export class FakePlane implements Plane {
         packets_down: 0,
         packets_lost: 0,
         packets_retransmitted: 0,
+        bottleneck_up: "unknown",
+        bottleneck_down: "unknown",
       };
       this.#totals.set(port, totals);
     }

@@ -1,7 +1,7 @@
 /** The sessions' parts put together over two fake planes, without a control port. */
 import type { PlaneKind, Role } from "../../../src/data/plane.ts";
 import { BlockedPorts } from "../../../src/sessions/blocked-ports.ts";
-import { Broker } from "../../../src/sessions/broker.ts";
+import { Broker, type SrtRules } from "../../../src/sessions/broker.ts";
 import type { Grant, PairRequest, Party, Refusal } from "../../../src/sessions/party.ts";
 import { PortPool } from "../../../src/sessions/port-pool.ts";
 import { Registry } from "../../../src/sessions/registry.ts";
@@ -43,6 +43,7 @@ export interface FixtureOptions {
   waiting_requests_max?: number;
   waiting_requests_per_client_max?: number;
   retry_ms?: number;
+  srt?: Partial<SrtRules>;
 }
 
 export const ZMQ_FIRST = 2300;
@@ -62,6 +63,7 @@ export class Fixture {
       new FakePlane({
         kind,
         listener: (event) => {
+          if (event.type === "stream" || event.type === "streams") return;
           if (!this.blocked.onPlaneEvent(kind, event)) this.sessions.onPlaneEvent(kind, event);
         },
       });
@@ -92,6 +94,7 @@ export class Fixture {
         waiting_requests_max: options.waiting_requests_max ?? 1000,
         waiting_requests_per_client_max: options.waiting_requests_per_client_max ?? 1000,
       },
+      srt: { mode: "per_session", latency_min: 20, latency_max: 8000, ...options.srt },
     });
   }
 
@@ -120,6 +123,7 @@ export class Fixture {
       server_id: "",
       need_zmq: false,
       need_srt: false,
+      srt: {},
       ...wants,
     });
   }

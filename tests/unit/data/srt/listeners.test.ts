@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { type Libsrt, SRTS_NONEXIST } from "../../../../ffi/libsrt/mod.ts";
 import { type Accepted, type Acceptor, SrtListeners } from "../../../../src/data/srt/listeners.ts";
+import type { PlaneEvent, SrtWishes } from "../../../../src/data/plane.ts";
 import { SrtPoller } from "../../../../src/data/srt/poller.ts";
 import { TimerWheel } from "../../../../src/data/timer-wheel.ts";
 import type { SrtWorkerSettings } from "../../../../src/data/worker-protocol.ts";
@@ -10,7 +11,9 @@ const settings = {
   bind_address: "127.0.0.1",
   latency_ms: 120,
   maxbw_bps: 0,
+  inputbw_bps: 0,
   ipttl: 64,
+  passphrase: "",
 } as SrtWorkerSettings;
 
 /** A libsrt in which sockets are numbers: closing takes until `collect()`, arrivals are announced. */
@@ -75,8 +78,12 @@ class FakeLibsrt {
 
 class Port implements Acceptor {
   readonly port = port;
+  readonly wishes: SrtWishes;
   readonly accepted: number[] = [];
   outcome: Error | null | "none" = "none";
+  constructor(wishes: SrtWishes = {}) {
+    this.wishes = wishes;
+  }
   accept({ socket }: Accepted): void {
     this.accepted.push(socket);
   }
@@ -90,74 +97,112 @@ function setUp() {
   const libsrt = fake as unknown as Libsrt;
   const poller = new SrtPoller({ libsrt });
   const wheel = new TimerWheel({ now_ms: 0 });
-  const strangers: string[] = [];
+  const strangers: PlaneEvent[] = [];
+  const clock = { now_ms: 0 };
   const listeners = new SrtListeners({
     libsrt,
     poller,
     wheel,
     settings,
-    stranger: (at, remote) => strangers.push(`${at} ${remote}`),
-    exhausted: (at) => strangers.push(`${at} exhausted`),
+    event: (event) => strangers.push(event),
+    now_ms: () => clock.now_ms,
   });
-  return { fake, poller, wheel, strangers, listeners };
+  const at = (now_ms: number) => clock.now_ms = now_ms;
+  const open = (now_ms: number, who: Port) => {
+    at(now_ms);
+    listeners.open(who, who.done);
+  };
+  const leave = (now_ms: number, who: Port) => {
+    at(now_ms);
+    let freed = false;
+    listeners.leave(who, () => freed = true);
+    return () => freed;
+  };
+  const advance = (now_ms: number) => wheel.advance(at(now_ms));
+  return { fake, poller, strangers, listeners, open, leave, advance };
 }
 
 test("a listener rests after its session and is used again by the next", () => {
-  const { fake, poller, wheel, strangers, listeners } = setUp();
+  const { fake, poller, strangers, open, leave, advance } = setUp();
   const [first, second] = [new Port(), new Port()];
-  listeners.open(port, 0, first, first.done);
+  open(0, first);
   expect(first.outcome).toBeNull();
   fake.arrive(1);
   poller.tell(poller.wait(0));
-  listeners.rest(first, 1_000);
+  leave(1_000, first);
   fake.arrive(2);
   poller.tell(poller.wait(0));
   expect(first.accepted).toEqual([1]);
-  expect(strangers).toEqual([`${port} 10.0.0.1:7`]);
+  expect(strangers).toMatchObject([{ type: "rejected", port, remote: "10.0.0.1:7" }]);
   expect(fake.closed).toEqual([2]);
 
-  wheel.advance(20_000);
-  listeners.open(port, 20_000, second, second.done);
+  advance(20_000);
+  open(20_000, second);
   // The first one's rest would have been over by now.
-  wheel.advance(60_000);
+  advance(60_000);
   fake.arrive(3);
   poller.tell(poller.wait(0));
   expect([second.accepted, fake.listening.size]).toEqual([[3], 1]);
 });
 
 test("a port whose listener is leaving opens when it is gone", () => {
-  const { fake, wheel, listeners } = setUp();
+  const { fake, open, leave, advance } = setUp();
   const [first, second] = [new Port(), new Port()];
-  listeners.open(port, 0, first, first.done);
-  listeners.rest(first, 0);
-  wheel.advance(31_000);
+  open(0, first);
+  leave(0, first);
+  advance(31_000);
   expect(fake.listening.size).toBe(0);
-  listeners.open(port, 31_000, second, second.done);
-  wheel.advance(32_000);
+  open(31_000, second);
+  advance(32_000);
   expect(second.outcome).toBe("none");
   fake.collect();
-  wheel.advance(32_200);
+  advance(32_200);
   expect([second.outcome, fake.listening.size]).toEqual([null, 1]);
 });
 
 test("who was released while its port's listener was leaving does not take it from the next", () => {
   // Both look again each 100 ms; whose look is the first after the listener is gone is chance.
   for (let gone_ms = 31_050; gone_ms < 31_400; gone_ms += 10) {
-    const { fake, poller, wheel, listeners } = setUp();
+    const { fake, poller, open, leave, advance } = setUp();
     const [first, released, current] = [new Port(), new Port(), new Port()];
-    listeners.open(port, 0, first, first.done);
-    listeners.rest(first, 0);
-    wheel.advance(31_000);
-    listeners.open(port, 31_000, released, released.done);
-    listeners.rest(released, 31_020);
-    listeners.open(port, 31_040, current, current.done);
+    open(0, first);
+    leave(0, first);
+    advance(31_000);
+    open(31_000, released);
+    leave(31_020, released);
+    open(31_040, current);
     for (let now_ms = 31_050; now_ms < 32_000; now_ms += 10) {
       if (now_ms === gone_ms) fake.collect();
-      wheel.advance(now_ms);
+      advance(now_ms);
     }
     fake.arrive(9);
     poller.tell(poller.wait(0));
     expect(`gone at ${gone_ms}: ${current.accepted}`).toBe(`gone at ${gone_ms}: 9`);
     expect(released.outcome).toBe("none");
   }
+});
+
+test("a listener with wishes is never used again, and its port is free when libsrt has let go", () => {
+  const { fake, listeners, open, leave, advance } = setUp();
+  const [first, second] = [new Port({ passphrase: "of the first" }), new Port()];
+  open(0, first);
+  const freed = leave(1_000, first);
+  advance(2_000);
+  expect([freed(), fake.listening.size]).toEqual([false, 0]);
+  fake.collect();
+  advance(2_200);
+  expect(freed()).toBe(true);
+  open(2_300, second);
+  expect([second.outcome, fake.listening.size]).toEqual([null, 1]);
+
+  // Whoever waits when everything ends is told as well.
+  const [last] = [new Port({ latency_ms: 500 })];
+  leave(2_400, second);
+  open(2_500, last);
+  expect(last.outcome).toBe("none");
+  fake.collect();
+  advance(2_700);
+  const over = leave(2_800, last);
+  listeners.close();
+  expect([last.outcome, over()]).toEqual([null, true]);
 });

@@ -1,0 +1,237 @@
+/**
+ * A named stream: one publisher, many viewers, who may come first, stay when the publisher goes and
+ * see the next one. Each message is read once and handed to every viewer.
+ */
+import { SRT_EPOLL_ERR, SRT_EPOLL_IN, SRT_EPOLL_OUT } from "../../../ffi/libsrt/mod.ts";
+import { findBottleneck } from "../bottleneck.ts";
+import type { LegState, RejectStatus, StreamEnd, StreamEvent, StreamState } from "../plane.ts";
+import { Deadline } from "../timer-wheel.ts";
+import type { StreamSettings } from "../worker-protocol.ts";
+import type { SrtConnection, SrtConnectionOwner } from "./connection.ts";
+import type { SrtContext } from "./context.ts";
+import type { SrtMessage } from "./message.ts";
+import { Publisher } from "./publisher.ts";
+import { Viewer } from "./viewer.ts";
+
+/** Messages handed on per turn, all viewers together, before the other sockets get theirs. */
+const TURN_SENDS = 1024;
+const TURN_MESSAGES_MIN = 4;
+/** How often the messages of a publisher that is gone are looked for, and for how long beyond the
+ * latency: what has not come due by then has a hole before it and never will. */
+const TAIL_LOOK_MS = 20;
+const TAIL_MARGIN_MS = 200;
+
+export interface StreamRefusal {
+  status: RejectStatus;
+  detail: string;
+}
+
+export class Stream implements SrtConnectionOwner {
+  readonly settings: StreamSettings;
+  readonly #context: SrtContext;
+  readonly #viewers = new Map<SrtConnection, Viewer>();
+  readonly #tail = new Deadline(() => this.#pump());
+  readonly #dropped: Record<string, number> = {};
+  #publisher: Publisher | null = null;
+  #bytes_in = 0;
+  #bytes_out = 0;
+
+  constructor({ context, settings }: { context: SrtContext; settings: StreamSettings }) {
+    this.#context = context;
+    this.settings = settings;
+  }
+
+  get empty(): boolean {
+    return this.#publisher === null && this.#viewers.size === 0;
+  }
+
+  publish(connection: SrtConnection, user: string): StreamRefusal | null {
+    const { libsrt, now_ms } = this.#context;
+    const { name, takeover, bitrate_max_bps } = this.settings;
+    const before = this.#publisher;
+    if (before && before.lost_until_ms === null) {
+      if (takeover === "refuse") {
+        return {
+          status: "stream_busy",
+          detail: `somebody publishes ${JSON.stringify(name)} already`,
+        };
+      }
+      this.#endPublisher("replaced");
+    } else if (before) {
+      // What the one before had sent last is not worth the new one's beginning.
+      this.#endPublisher("left");
+    }
+    connection.owner = this;
+    this.#publisher = new Publisher({ libsrt, connection, user, bitrate_max_bps, now_ms });
+    this.#tell("publishing", connection, { user, reason: "" });
+    // What waited in libsrt is told again now.
+    connection.want(SRT_EPOLL_IN, true);
+    this.#pump();
+    return null;
+  }
+
+  view(connection: SrtConnection, user: string): StreamRefusal | null {
+    const { libsrt, now_ms } = this.#context;
+    const { viewers_max, slow_viewer } = this.settings;
+    if (this.#viewers.size >= viewers_max) {
+      return { status: "stream_full", detail: `viewers_max is ${viewers_max}, and all are there` };
+    }
+    connection.owner = this;
+    const viewer = new Viewer({ libsrt, connection, user, slow_viewer, now_ms });
+    this.#viewers.set(connection, viewer);
+    this.#tell("viewing", connection, { user, reason: "" });
+    return null;
+  }
+
+  connectionReady(connection: SrtConnection, events: number): void {
+    const viewer = this.#viewers.get(connection);
+    if (viewer) {
+      if (events & SRT_EPOLL_ERR) this.#endViewer(viewer, "left");
+      else if (events & SRT_EPOLL_OUT) viewer.writable();
+    } else if (connection === this.#publisher?.connection) {
+      if (events & SRT_EPOLL_ERR) this.#losePublisher(this.#publisher);
+      this.#pump();
+    }
+  }
+
+  /** Looks at every line, lets the slow go and says how things are. */
+  look(): StreamState {
+    const { now_ms } = this.#context;
+    const publisher = this.#publisher;
+    const incoming = publisher?.meter.read(now_ms) ?? null;
+    const viewers: StreamState["viewers"] = [];
+    for (const viewer of [...this.#viewers.values()]) {
+      const seen = viewer.look(now_ms);
+      if (!seen) {
+        this.#endViewer(viewer, "left");
+        continue;
+      }
+      const { connection, user, since_unix_ms, skipped } = viewer;
+      if (seen.slow) {
+        this.#endViewer(viewer, "slow");
+        continue;
+      }
+      const outgoing = seen.leg.sent;
+      viewers.push({
+        remote: connection.remote,
+        user,
+        since_unix_ms,
+        skipped,
+        leg: outgoing,
+        bottleneck: findBottleneck({
+          incoming: incoming?.received ?? SILENT,
+          outgoing,
+          incoming_latency_ms: publisher?.connection.receiveLatency() ?? 0,
+          outgoing_latency_ms: connection.sendLatency(),
+          blocked: seen.blocked,
+        }),
+      });
+    }
+    return {
+      name: this.settings.name,
+      publisher: publisher && incoming && {
+        remote: publisher.connection.remote,
+        user: publisher.user,
+        since_unix_ms: publisher.since_unix_ms,
+        leg: incoming.received,
+      },
+      viewers,
+      bytes_in: this.#bytes_in,
+      bytes_out: this.#bytes_out,
+      dropped: { ...this.#dropped },
+    };
+  }
+
+  /** Ends everybody. */
+  close(): void {
+    if (this.#publisher) this.#endPublisher("released");
+    for (const viewer of [...this.#viewers.values()]) this.#endViewer(viewer, "released");
+  }
+
+  #pump(): void {
+    const publisher = this.#publisher;
+    if (!publisher) return;
+    const { message, now_ms } = this.#context;
+    const turn = Math.max(TURN_MESSAGES_MIN, Math.floor(TURN_SENDS / (this.#viewers.size + 1)));
+    // One that is lost is not told of again, so all that is due is handed on now.
+    for (let i = 0; i < turn || publisher.lost_until_ms !== null; i++) {
+      const received = publisher.receive(message);
+      if (received === "nothing" || received === "gone") {
+        if (received === "gone" || publisher.lost_until_ms !== null) this.#moveTail(publisher);
+        return;
+      }
+      this.#bytes_in += received;
+      if (!publisher.mayHaveSent(received, now_ms)) return this.#endPublisher("bitrate");
+      this.#handOn(message, received);
+    }
+  }
+
+  #handOn(message: SrtMessage, length: number): void {
+    for (const viewer of this.#viewers.values()) {
+      const before = viewer.bytes;
+      if (!viewer.send(message, length, this.#context.now_ms)) this.#endViewer(viewer, "left");
+      this.#bytes_out += viewer.bytes - before;
+    }
+  }
+
+  #losePublisher(publisher: Publisher): void {
+    if (publisher.lost_until_ms !== null) return;
+    const { connection } = publisher;
+    const latency_ms = connection.receiveLatency();
+    publisher.lost_until_ms = this.#context.now_ms + latency_ms + TAIL_MARGIN_MS;
+    connection.broken = true;
+    connection.unwatch();
+  }
+
+  /** The publisher is gone; what it had sent last comes due in its own time. */
+  #moveTail(publisher: Publisher): void {
+    this.#losePublisher(publisher);
+    const { wheel, now_ms } = this.#context;
+    if (publisher.connection.receivedPackets() === 0 || now_ms >= publisher.lost_until_ms!) {
+      this.#endPublisher("left");
+    } else {
+      wheel.schedule(this.#tail, now_ms + TAIL_LOOK_MS);
+    }
+  }
+
+  #endPublisher(reason: StreamEnd): void {
+    const { connection, user, bytes } = this.#publisher!;
+    this.#publisher = null;
+    this.#context.wheel.cancel(this.#tail);
+    connection.close();
+    this.#count(reason);
+    this.#tell("publish_stop", connection, { user, reason, bytes });
+  }
+
+  #endViewer(viewer: Viewer, reason: StreamEnd): void {
+    const { connection, user, bytes, skipped } = viewer;
+    if (!this.#viewers.delete(connection)) return;
+    connection.close();
+    this.#count(reason);
+    this.#tell("view_stop", connection, { user, reason, bytes, skipped });
+  }
+
+  #count(reason: StreamEnd): void {
+    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + 1;
+  }
+
+  #tell(
+    status: StreamEvent["status"],
+    { remote }: SrtConnection,
+    about: { user: string; reason: StreamEnd | ""; bytes?: number; skipped?: number },
+  ): void {
+    const { name } = this.settings;
+    this.#context.event({ type: "stream", name, status, remote, bytes: 0, skipped: 0, ...about });
+  }
+}
+
+/** A line that nobody sends on. */
+const SILENT: Readonly<LegState> = Object.freeze({
+  mbps: 0,
+  rtt_ms: 0,
+  loss_pct: 0,
+  retrans_pct: 0,
+  dropped: 0,
+  buffered_ms: 0,
+  bandwidth_mbps: 0,
+});
