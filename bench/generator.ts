@@ -2,13 +2,21 @@
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Child, Children } from "./child.ts";
-import type { BulkOrder, EchoOrder, Schedule, SessionsOrder, SrtOrder } from "./load/wire.ts";
+import type {
+  BulkOrder,
+  EchoOrder,
+  PathOrder,
+  Schedule,
+  SessionsOrder,
+  SrtOrder,
+} from "./load/wire.ts";
 
 export type GeneratorOrder =
   | ({ program: "bulk-end" } & BulkOrder)
   | ({ program: "echo-end" } & EchoOrder)
   | ({ program: "sessions" } & SessionsOrder)
-  | ({ program: "srt-end" } & SrtOrder);
+  | ({ program: "srt-end" } & SrtOrder)
+  | ({ program: "impaired-path" } & PathOrder);
 
 /** Longer than a generator's own patience, which says more about what went wrong, milliseconds. */
 const READY_MS = 25_000;
@@ -63,6 +71,7 @@ export class Generator {
     this.#child.write(JSON.stringify(schedule));
   }
 
+  /** Tells a generator that goes on until it is told to come to its end. */
   release(): void {
     this.#child.write("release");
   }

@@ -8,7 +8,7 @@ import type { Lane } from "./contenders/contender.ts";
 import { type ProcessCost, treeCost } from "./facts/process-cost.ts";
 import { Generator, type GeneratorOrder, stopAll } from "./generator.ts";
 import { nowNs } from "./load/libc.ts";
-import type { EndPlace, Schedule } from "./load/wire.ts";
+import type { EndPlace, PathFaults, Schedule } from "./load/wire.ts";
 import type { Size } from "./sample.ts";
 
 /** Between telling the generators the schedule and its start, seconds. */
@@ -53,6 +53,36 @@ export async function startEnds({ children, lane, front, back, name = "" }: {
   }
 }
 
+/**
+ * Puts a bad network before the front end's way: the lane that comes back leads through it. It forwards
+ * until it is released, and is one of `beside` when the ends are observed.
+ */
+export async function throughPath({ children, lane, listen_port, faults }: {
+  children: Children;
+  lane: Lane;
+  listen_port: number;
+  faults: PathFaults;
+}): Promise<{ lane: Lane; path: Generator }> {
+  const targets = "connect" in lane.front ? lane.front.connect : [];
+  const [target_port, ...others] = new Set(targets.map(({ port }) => port));
+  if (target_port === undefined || others.length > 0) {
+    throw new Error("a path leads to one port, and this lane has not exactly one");
+  }
+  const path = new Generator({
+    children,
+    name: "impaired path",
+    order: { program: "impaired-path", ...faults, listen_port, target_port },
+  });
+  try {
+    await path.listening();
+  } catch (error) {
+    await path.stop();
+    throw error;
+  }
+  const connect = targets.map(({ opening }) => ({ port: listen_port, opening }));
+  return { lane: { ...lane, front: { connect } }, path };
+}
+
 /** The cost of something within the window. */
 export interface WindowCost {
   /** Cores in use: seconds of CPU per second. */
@@ -70,8 +100,10 @@ export interface Observed {
  * Gives all ends the same schedule and reads costs while they follow it. Results are the caller's to
  * take from the generators; this resolves when the window is over.
  */
-export async function observe({ ends, pids, size, settle_s = 0 }: {
+export async function observe({ ends, beside = [], pids, size, settle_s = 0 }: {
   ends: readonly Ends[];
+  /** Load programs that are no ends and follow the same schedule. */
+  beside?: readonly Generator[];
   pids: () => number[];
   size: Pick<Size, "window_s" | "warm_up_s">;
   /** Time between the start and the warm-up, for connections that take long to be paired. */
@@ -84,7 +116,7 @@ export async function observe({ ends, pids, size, settle_s = 0 }: {
     window_from_ns,
     window_to_ns: window_from_ns + size.window_s * 1e9,
   };
-  const generators = ends.flatMap(({ front, back }) => [front, back]);
+  const generators = [...ends.flatMap(({ front, back }) => [front, back]), ...beside];
   for (const generator of generators) generator.go(schedule);
   const read = () => ({
     at_ns: nowNs(),

@@ -4,12 +4,12 @@ import { direct } from "./direct.ts";
 import { haproxy, haproxyTuned } from "./haproxy.ts";
 import { nginx } from "./nginx.ts";
 import { FreePorts } from "./ports.ts";
-import { relayx } from "./relayx.ts";
+import { relayx, relayxShared } from "./relayx.ts";
 import { socat } from "./socat.ts";
 import { srtLiveTransmit } from "./srt-live-transmit.ts";
 
 export function allContenders(): Contender[] {
   const ports = new FreePorts();
-  return [relayx, haproxy, haproxyTuned, nginx, socat, srtLiveTransmit, direct]
+  return [relayx, relayxShared, haproxy, haproxyTuned, nginx, socat, srtLiveTransmit, direct]
     .map((make) => make({ ports }));
 }

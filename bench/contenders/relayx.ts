@@ -1,4 +1,7 @@
-/** relayx itself: the compiled binary, every session paired through its control port. */
+/**
+ * relayx itself: the compiled binary, every session paired through its control port. Its SRT sessions
+ * have a port each, or in `relayx-shared` one for all (`gosrt.mode`).
+ */
 import { existsSync } from "node:fs";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,6 +26,25 @@ export function relayx({ ports }: { ports: FreePorts }): Contender {
       "The compiled binary with its defaults, but for the ports, the log's file, the SRT latency " +
       "and `session_idle_timeout: 0` so that idle sessions stay. Every session is paired through " +
       "the control port and opened by a hello on both sides.",
+    ...command({ ports, mode: "per_session" }),
+  };
+}
+
+export function relayxShared({ ports }: { ports: FreePorts }): Contender {
+  return {
+    name: "relayx-shared",
+    carries: ["srt"],
+    setup: "The same with `gosrt.mode: shared` and one shared port.",
+    ...command({ ports, mode: "shared" }),
+  };
+}
+
+type Mode = "per_session" | "shared";
+
+function command(
+  { ports, mode }: { ports: FreePorts; mode: Mode },
+): Pick<Contender, "shown" | "version" | "start"> {
+  return {
     shown: "relayx --config_path config.yaml",
     version: async () => {
       requireBinary();
@@ -35,7 +57,7 @@ export function relayx({ ports }: { ports: FreePorts }): Contender {
       const config = join(home, "config.yaml");
       await writeFile(
         config,
-        JSON.stringify(configuration({ ports, home, control_port, need })),
+        JSON.stringify(configuration({ ports, home, control_port, need, mode })),
       );
       const child = children.start({
         name: "relayx",
@@ -60,11 +82,12 @@ function requireBinary(): void {
   }
 }
 
-function configuration({ ports, home, control_port, need }: {
+function configuration({ ports, home, control_port, need, mode }: {
   ports: FreePorts;
   home: string;
   control_port: number;
   need: Need;
+  mode: Mode;
 }): Record<string, Record<string, unknown>> {
   const wanted = need.sessions + SPARE_PORTS;
   const range = ({ first, last }: { first: number; last: number }) => `${first}-${last}`;
@@ -79,6 +102,7 @@ function configuration({ ports, home, control_port, need }: {
     gosrt: {
       port_range: range(ports.range(need.transport === "srt" ? wanted : 1)),
       latency: need.latency_ms,
+      ...(mode === "shared" && { mode, shared_port: range(ports.range(1)) }),
     },
     logging: { file_path: join(home, LOG_FILE) },
   };

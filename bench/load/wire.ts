@@ -5,6 +5,7 @@
  * `failed`. A generator that is ready waits for one line on its standard input, the schedule, so that
  * both ends and whoever reads the contender's cost look at the same stretch of time.
  */
+import type { DirectionCounts } from "../../tests/harness/impairment.ts";
 
 /** Instants of CLOCK_MONOTONIC, nanoseconds. */
 export interface Schedule {
@@ -102,4 +103,39 @@ export interface SrtResult {
   added_p50_ms: number;
   added_p99_ms: number;
   added_max_ms: number;
+}
+
+/** What is wrong with a path, the same both ways. */
+export interface PathFaults {
+  /** How long a packet and its answer take together, ms. */
+  rtt_ms: number;
+  /** The share of packets that are lost from the window's beginning on, 0 to 1. */
+  loss: number;
+  /** Packets take up to so much longer each, by chance, and overtake each other. */
+  jitter_ms: number;
+  /** The chance begins here. */
+  seed: number;
+}
+
+/**
+ * `impaired-path.ts`: a bad network before one UDP port. It says `listening`, wants the schedule like
+ * the others, and gives its result when a second line comes.
+ */
+export interface PathOrder extends PathFaults {
+  listen_port: number;
+  target_port: number;
+}
+
+export interface PathCounts extends DirectionCounts {
+  /** Data packets that were lost when they were sent for the first time. */
+  first_lost: number;
+  /** Data packets that had been sent before, whatever became of them. */
+  repeated: number;
+}
+
+export interface PathResult {
+  seed: number;
+  /** From the front end to the target, and back. */
+  toward: PathCounts;
+  back: PathCounts;
 }

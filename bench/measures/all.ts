@@ -3,6 +3,7 @@ import type { Measure } from "../sample.ts";
 import { memory } from "./memory.ts";
 import { scale } from "./scale.ts";
 import { setup } from "./setup.ts";
+import { srtImpaired } from "./srt-impaired.ts";
 import { srtMany } from "./srt-many.ts";
 import { srtOne } from "./srt-one.ts";
 import { start } from "./start.ts";
@@ -18,6 +19,7 @@ export const allMeasures: readonly Measure[] = [
   scale,
   srtOne,
   srtMany,
+  srtImpaired,
   memory,
   start,
 ];

@@ -2,7 +2,7 @@
 import type { Running } from "../contenders/contender.ts";
 import { treeCost } from "../facts/process-cost.ts";
 import type { Figures } from "../figures/figures.ts";
-import { median, slope } from "../figures/statistics.ts";
+import { slope } from "../figures/statistics.ts";
 import { Generator, stopAll } from "../generator.ts";
 import { observe, resultsOf, startEnds } from "../meeting.ts";
 import { nowNs } from "../load/libc.ts";
@@ -22,7 +22,7 @@ const SESSION_MS_MAX = 20;
 /** How often memory is read at most, and how many points a plot needs. */
 const LOOK_MS_MIN = 100;
 const POINTS = 300;
-/** Beyond this, between the second tenth and the last tenth of a run, memory is not flat. */
+/** Beyond this, between the first third and the last of a run, memory is not flat. */
 const GROWTH_MIB_MAX = 8;
 
 export const memory: Measure = {
@@ -31,8 +31,9 @@ export const memory: Measure = {
   about:
     "The relay's resident memory during 100,000 short sessions (as in the set-up measure, 16 at " +
     "once), during a bulk run of 10 minutes, and with a sender at full speed whose reader reads nothing " +
-    "for a minute and then everything. Growth compares the median of the last tenth with that of the " +
-    "second tenth, so that what is loaded once at the start does not count.",
+    "for a minute and then everything. Growth compares the least of the last third with the least of " +
+    "the first, its first tenth left out: what is loaded once at the start does not count, nor how " +
+    "a heap rises and falls between two collections.",
   transports: ["tcp"],
   columns: [
     { value: "rss_from_mib", label: "RSS early", unit: "MiB", digits: 1 },
@@ -157,6 +158,20 @@ async function stalledReader(work: Work, running: Running, stall_s: number) {
   return { sessions: 1, gbytes: back.received_bytes / 1e9 };
 }
 
+/** The floor of the last third of a run against that of its first third, without its first tenth. */
+export function growthOf(values_mib: readonly number[]): Record<string, number> {
+  const started = values_mib.slice(Math.floor(values_mib.length / 10));
+  const third = Math.max(1, Math.floor(started.length / 3));
+  const early = Math.min(...started.slice(0, third));
+  const late = Math.min(...started.slice(-third));
+  return {
+    rss_from_mib: early,
+    rss_to_mib: late,
+    rss_max_mib: Math.max(...values_mib),
+    growth_mib: late - early,
+  };
+}
+
 class MemoryWatch {
   readonly #points: [number, number][] = [];
   readonly #timer: ReturnType<typeof setInterval>;
@@ -183,18 +198,8 @@ class MemoryWatch {
 
   outcome(counted: Record<string, number>): Outcome {
     this.stop();
-    const values = this.#points.map(([, mib]) => mib);
-    const tenth = Math.max(1, Math.floor(values.length / 10));
-    const early = median(values.slice(tenth, 2 * tenth));
-    const late = median(values.slice(-tenth));
     return {
-      values: {
-        ...counted,
-        rss_from_mib: early,
-        rss_to_mib: late,
-        rss_max_mib: Math.max(...values),
-        growth_mib: late - early,
-      },
+      values: { ...counted, ...growthOf(this.#points.map(([, mib]) => mib)) },
       series: { rss_mib: this.#points },
     };
   }

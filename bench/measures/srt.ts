@@ -1,7 +1,8 @@
-/** Messages at a fixed rate through one contender: what srt-one and srt-many have in common. */
+/** Messages at a fixed rate through one contender: what the SRT measures have in common. */
 import { FreePorts } from "../contenders/ports.ts";
-import { observe, resultsOf, startEnds } from "../meeting.ts";
-import type { SrtResult } from "../load/wire.ts";
+import type { Generator } from "../generator.ts";
+import { observe, resultsOf, startEnds, throughPath } from "../meeting.ts";
+import type { PathFaults, PathResult, SrtResult } from "../load/wire.ts";
 import type { Size, Values, Work } from "../sample.ts";
 import { perCpu } from "./bulk.ts";
 
@@ -14,27 +15,43 @@ export const LATENCY_MS = 120;
 /** From the last hello to a session that is paired, beyond the latency of both connections. */
 const PAIRING_S = 0.3;
 
+/** What a path still has to say when it is told to come to its end. */
+const PATH_END_MS = 5000;
+
 /** Beyond the latency of the way, until what is received is as much as what is sent. */
 const FILLED_S = 0.2;
 
-export async function measureSrt({ work, sessions, rate_mbps, size = work.size }: {
+export interface SrtWork {
   work: Work;
   sessions: number;
   rate_mbps: number;
   size?: Pick<Size, "window_s" | "warm_up_s">;
-}): Promise<Values> {
+  /** On every connection. */
+  latency_ms?: number;
+}
+
+export async function measureSrt(
+  { work, sessions, rate_mbps, size = work.size, latency_ms = LATENCY_MS, faults }: SrtWork & {
+    /** What is wrong with the network before the front end; without it there is only the loopback. */
+    faults?: PathFaults;
+  },
+): Promise<Values> {
   const { contender, children, folder } = work;
-  const need = { transport: "srt" as const, sessions, groups: 1, latency_ms: LATENCY_MS };
+  const need = { transport: "srt" as const, sessions, groups: 1, latency_ms };
   const running = await contender.start({ children, folder, need });
+  let path: Generator | null = null;
   try {
-    const lane = await running.open(0, sessions);
-    const way_s = lane.hops * LATENCY_MS / 1000;
-    const ports = await new FreePorts().take(2);
+    let lane = await running.open(0, sessions);
+    const ports = await new FreePorts().take(3);
+    if (faults) {
+      ({ lane, path } = await throughPath({ children, lane, listen_port: ports[2], faults }));
+    }
+    const way_s = (lane.hops * latency_ms + (faults?.rtt_ms ?? 0)) / 1000;
     const order = {
       program: "srt-end" as const,
       rate_mbps,
       message_bytes: MESSAGE_BYTES,
-      latency_ms: LATENCY_MS,
+      latency_ms,
       hops: lane.hops,
     };
     const ends = await startEnds({
@@ -45,6 +62,7 @@ export async function measureSrt({ work, sessions, rate_mbps, size = work.size }
     });
     const { relay, generators } = await observe({
       ends: [ends],
+      beside: path ? [path] : [],
       pids: () => running.pids(),
       size: { window_s: size.window_s, warm_up_s: Math.max(size.warm_up_s, way_s + FILLED_S) },
       settle_s: way_s + PAIRING_S,
@@ -54,6 +72,8 @@ export async function measureSrt({ work, sessions, rate_mbps, size = work.size }
       throw new Error(`${back.messages} messages arrived of ${front.messages} that were sent`);
     }
     if (back.messages === 0) throw new Error("not one message arrived");
+    path?.release();
+    const on_path = await path?.result<PathResult>(PATH_END_MS);
     const mbps = (result: SrtResult) =>
       result.window_messages * MESSAGE_BYTES * 8 / result.window_s / 1e6;
     const offered_mbps = sessions * rate_mbps;
@@ -75,8 +95,25 @@ export async function measureSrt({ work, sessions, rate_mbps, size = work.size }
       added_max_ms: back.added_max_ms,
       threads: relay.threads,
       rss_mib: relay.rss_bytes / 2 ** 20,
+      ...(on_path && pathValues(on_path, lost)),
     };
   } finally {
+    await path?.stop();
     await running.stop();
   }
+}
+
+/** Of the messages' direction, unless the name says otherwise. */
+function pathValues({ seed, toward, back }: PathResult, missing: number): Values {
+  return {
+    seed,
+    path_forwarded_packets: toward.forwarded,
+    path_lost_packets: toward.lost,
+    path_reordered_packets: toward.reordered,
+    path_overflowed_packets: toward.overflowed + back.overflowed,
+    path_lost_back_packets: back.lost,
+    first_lost_packets: toward.first_lost,
+    repeated_packets: toward.repeated,
+    recovered_messages: Math.max(0, toward.first_lost - missing),
+  };
 }

@@ -102,7 +102,7 @@ describe("a disturbed round", () => {
 });
 
 test("the generators are where the benchmark looks for them", () => {
-  for (const program of ["bulk-end", "echo-end", "sessions", "srt-end"]) {
+  for (const program of ["bulk-end", "echo-end", "sessions", "srt-end", "impaired-path"]) {
     expect(existsSync(new URL(`../../bench/load/${program}.ts`, import.meta.url))).toBeTrue();
   }
 });
