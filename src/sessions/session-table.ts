@@ -21,6 +21,7 @@ import { DeadlineLine } from "./deadline-line.ts";
 import type { PairRequest, SrtRequest } from "./party.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { Registry } from "./registry.ts";
+import { RepeatedLines } from "./repeated-lines.ts";
 import { Session, type SessionPort } from "./session.ts";
 
 /** One thing per plane. */
@@ -55,6 +56,7 @@ export class SessionTable {
   readonly #pools: PerPlane<PortPool>;
   readonly #registry: Registry;
   readonly #log: Log;
+  readonly #repeated: RepeatedLines;
   /** Called when a port and its server's room have come free. */
   readonly #onRoom: () => void;
   /** Called when a port could not be bound. */
@@ -83,6 +85,7 @@ export class SessionTable {
     this.#pools = options.pools;
     this.#registry = options.registry;
     this.#log = options.log;
+    this.#repeated = new RepeatedLines({ log: options.log });
     this.#onRoom = options.onRoom;
     this.#onBlocked = options.onBlocked;
     this.#unpaired = new DeadlineLine({
@@ -193,6 +196,7 @@ export class SessionTable {
 
   close(): void {
     this.#unpaired.close();
+    this.#repeated.close();
   }
 
   onPlaneEvent(kind: PlaneKind, event: PortReport): void {
@@ -215,7 +219,12 @@ export class SessionTable {
       const { status, session_id, remote, detail } = event;
       const ours = this.#ports[kind].get(event.port);
       const port = ours?.session.id === session_id ? ours.public_port : event.port;
-      this.#log.warn({ status, kind, port, session_id, remote, detail }, "connection turned away");
+      const line = { status, kind, port, session_id, remote, detail };
+      const message = "connection turned away";
+      // A port that is open to everybody can be knocked at as often as anybody likes.
+      const host = remote.slice(0, remote.lastIndexOf(":"));
+      if (session_id === "") this.#repeated.warn(`${kind} ${status} ${host}`, line, message);
+      else this.#log.warn(line, message);
       return;
     }
     const port = this.#ports[kind].get(event.port);

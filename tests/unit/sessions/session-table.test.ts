@@ -109,6 +109,28 @@ test("rejections and bounds of a data port are logged with their words", async (
   f.close();
 });
 
+test("who knocks at a port without a session again and again fills no log", async () => {
+  const { f } = await granted();
+  const knock = (remote: string) =>
+    f.sessions.onPlaneEvent("srt", {
+      type: "rejected",
+      port: 2349,
+      session_id: "",
+      status: "stream_denied",
+      detail: "no such stream",
+      remote,
+    });
+  for (let i = 0; i < 100; i++) knock(`[2001:db8::1]:${1000 + i}`);
+  knock("192.0.2.1:1000");
+  const lines = () => f.log.lines.items.filter(({ status }) => status === "stream_denied");
+  expect(lines().map(({ remote, count }) => [remote, count])).toEqual([
+    ["[2001:db8::1]:1000", 1],
+    ["192.0.2.1:1000", 1],
+  ]);
+  f.close();
+  expect(lines().at(-1)).toMatchObject({ remote: "[2001:db8::1]:1099", count: 99 });
+});
+
 test("at shutdown reservations go and sessions with both ends stay", async () => {
   const { f } = await granted();
   f.planes.zmq.pair(ZMQ_FIRST);
