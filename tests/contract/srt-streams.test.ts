@@ -742,6 +742,17 @@ describe("a named stream", () => {
     await cam.clear({ publisher, viewers: [viewer, lazy] });
   });
 
+  test("a viewer that sends something is not heard, and sees the stream all the same", async () => {
+    const cam = studio("cam");
+    const viewer = await cam.view();
+    const publisher = await cam.publish();
+    for (let i = 0; i < 500; i++) viewer.message(Buffer.alloc(message_bytes, i));
+    await cam.pour(publisher, 200);
+    await cam.gotAll(viewer);
+    expect(publisher.received_bytes).toBe(0);
+    await cam.clear({ publisher, viewers: [viewer] });
+  });
+
   test("or is let go, where that is wanted", async () => {
     const strict = studio("strict");
     const viewer = await strict.view({ u: "reads" });

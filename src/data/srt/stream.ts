@@ -87,7 +87,10 @@ export class Stream implements SrtConnectionOwner {
     const viewer = this.#viewers.get(connection);
     if (viewer) {
       if (events & SRT_EPOLL_ERR) this.#endViewer(viewer, "left");
-      else if (events & SRT_EPOLL_OUT) viewer.writable();
+      else {
+        if (events & SRT_EPOLL_OUT) viewer.writable();
+        if (events & SRT_EPOLL_IN) viewer.discard(this.#context.message);
+      }
     } else if (connection === this.#publisher?.connection) {
       if (events & SRT_EPOLL_ERR) this.#losePublisher(this.#publisher);
       this.#pump();

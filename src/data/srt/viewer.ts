@@ -2,12 +2,7 @@
  * One viewer of a stream. It never holds anybody up: what it has no room for is left out and counted,
  * and one that makes no progress for too long is let go.
  */
-import {
-  type Libsrt,
-  SRT_EASYNCSND,
-  SRT_EPOLL_IN,
-  SRT_EPOLL_OUT,
-} from "../../../ffi/libsrt/mod.ts";
+import { type Libsrt, SRT_EASYNCSND, SRT_EPOLL_OUT } from "../../../ffi/libsrt/mod.ts";
 import type { SrtConnection } from "./connection.ts";
 import { type Leg, LegMeter } from "./leg-meter.ts";
 import type { SrtMessage } from "./message.ts";
@@ -25,6 +20,8 @@ const HOLD_TO_SHARE = 0.2;
 const TOO_OLD_MS_MIN = 1000;
 /** How often the buffer is looked at, ms: it fills by no more than this in between. */
 const BUFFER_LOOK_MS = 100;
+/** Messages of a viewer thrown away per turn, before the other sockets get theirs. */
+const TURN_DISCARDS = 64;
 /** With `slow_viewer: drop`, so many latencies without progress, and at least a second. */
 const SLOW_LATENCIES = 3;
 const SLOW_MS_MIN = 1000;
@@ -71,8 +68,13 @@ export class Viewer {
     this.#patience_ms = this.#policy === "skip"
       ? STUCK_MS_MAX
       : Math.max(SLOW_MS_MIN, SLOW_LATENCIES * latency_ms);
-    // What a viewer sends is not for anybody; it stays in libsrt, which lets it grow too old.
-    connection.want(SRT_EPOLL_IN, false);
+  }
+
+  /** Throws away what a viewer sends, which is for nobody and would fill libsrt's buffer, 24 MB. */
+  discard(message: SrtMessage): void {
+    for (let i = 0; i < TURN_DISCARDS; i++) {
+      if (message.receive(this.connection.socket) <= 0) return;
+    }
   }
 
   /** False when the viewer is gone. */
