@@ -358,14 +358,16 @@ describe.skipIf(!has_ffmpeg)("programs of others", () => {
   });
 
   describe("with a passphrase", () => {
-    /** How often somebody has been turned away for it so far. */
-    const refusals = () => gateway.linesOf("encryption_error", { port: vault_port }).length;
-
     async function refused(begin: () => Program): Promise<void> {
-      const before = refusals();
+      const wanted = { port: vault_port };
+      const before = new Set(gateway.linesOf("encryption_error", wanted));
       const program = begin();
       expect(await program.exited()).not.toBe(0);
-      await gateway.log.see("a refusal for the passphrase", () => refusals() > before);
+      await gateway.log.see(
+        "a refusal for the passphrase",
+        (line) =>
+          line.status === "encryption_error" && line.port === wanted.port && !before.has(line),
+      );
     }
 
     test("the right one opens, a wrong one and none do not", async () => {
