@@ -4,6 +4,11 @@ import type { Role } from "../plane.ts";
 import type { Accepted } from "./listeners.ts";
 import type { SrtPoller, SrtWatched } from "./poller.ts";
 
+/** How often the messages of a peer that is gone are looked for. */
+export const TAIL_LOOK_MS = 20;
+/** Beyond the latency; what has not come due by then has a hole before it and never will. */
+const TAIL_MARGIN_MS = 200;
+
 /** Who a connection belongs to; told when libsrt has something new. */
 export interface SrtConnectionOwner {
   connectionReady(connection: SrtConnection, events: number): void;
@@ -31,6 +36,7 @@ export class SrtConnection implements SrtWatched {
   #interest = 0;
   #watched = false;
   #open = true;
+  #tailUntil_ms = 0;
 
   constructor(
     options: Accepted & { libsrt: Libsrt; poller: SrtPoller; owner: SrtConnectionOwner },
@@ -75,6 +81,21 @@ export class SrtConnection implements SrtWatched {
   /** The latency of the other direction: how long the peer keeps what it is sent, ms. */
   sendLatency(): number {
     return this.#libsrt.getInt(this.socket, "SRTO_PEERLATENCY") ?? 0;
+  }
+
+  /**
+   * The peer is gone. What it had sent is still in libsrt, which hands it out as it comes due and says
+   * between times that the connection is lost: so it is asked again until {@link hasTail} says no.
+   */
+  lose(now_ms: number): void {
+    this.broken = true;
+    this.unwatch();
+    this.#tailUntil_ms = now_ms + this.receiveLatency() + TAIL_MARGIN_MS;
+  }
+
+  /** Whether something that a lost peer had sent may still come due. */
+  hasTail(now_ms: number): boolean {
+    return now_ms < this.#tailUntil_ms && this.receivedPackets() > 0;
   }
 
   /** Is told of nothing any more; the socket stays. */

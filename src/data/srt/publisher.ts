@@ -13,8 +13,6 @@ export class Publisher {
   readonly since_unix_ms = Date.now();
   readonly meter: LegMeter;
   bytes = 0;
-  /** The connection is lost, and only what it had sent is still read. */
-  lost_until_ms: number | null = null;
   readonly #libsrt: Libsrt;
   readonly #bytes_per_ms: number;
   #allowance: number;

@@ -4,16 +4,11 @@ import { type Bottleneck, findBottleneck } from "../bottleneck.ts";
 import type { CounterRow } from "../counters.ts";
 import { Silence } from "../silence.ts";
 import { Deadline } from "../timer-wheel.ts";
-import type { SrtConnection } from "./connection.ts";
+import { type SrtConnection, TAIL_LOOK_MS } from "./connection.ts";
 import type { SrtContext } from "./context.ts";
 import { SrtFlow, type SrtFlowProgress } from "./flow.ts";
 import { type Leg, LegMeter, packetsMissing } from "./leg-meter.ts";
 import type { SrtPort } from "./port.ts";
-
-/** How often the messages of an end that is gone are looked for. */
-const TAIL_LOOK_MS = 20;
-/** Beyond the latency; what has not come due by then has a hole before it and never will. */
-const TAIL_MARGIN_MS = 200;
 
 export class SrtSession {
   readonly client: SrtConnection;
@@ -31,7 +26,6 @@ export class SrtSession {
   readonly #tail = new Deadline(() => this.#moveTail());
   /** The end that is gone, while its last messages are still moved. */
   #left: SrtConnection | null = null;
-  #tailUntil_ms = 0;
   #over = false;
 
   constructor(options: {
@@ -145,26 +139,19 @@ export class SrtSession {
     const { wheel, now_ms } = this.#context;
     // A stream of bytes has nothing that is still to come due.
     const is_file = this.#port.wishes.transtype === "file";
-    if (is_file || source.receivedPackets() === 0 || now_ms >= this.#tailUntil_ms) {
+    if (is_file || !source.hasTail(now_ms)) {
       this.#port.endSession(source);
     } else {
       wheel.schedule(this.#tail, now_ms + TAIL_LOOK_MS);
     }
   }
 
-  /**
-   * An end is gone. What it had sent is still in libsrt, which hands it out as it comes due and says
-   * between times that the connection is lost: so it is asked again until the latency has passed.
-   * Its peer is not read any more, because there is nobody to send to.
-   */
+  /** An end is gone. Its peer is not read any more, because there is nobody to send to. */
   #lose(connection: SrtConnection): void {
-    connection.broken = true;
-    connection.unwatch();
+    connection.lose(this.#context.now_ms);
     const stays = connection === this.client ? this.server : this.client;
     stays.want(SRT_EPOLL_IN, false);
     this.#left = connection;
-    const latency_ms = connection.receiveLatency();
-    this.#tailUntil_ms = this.#context.now_ms + latency_ms + TAIL_MARGIN_MS;
   }
 
   #moveTail(): void {

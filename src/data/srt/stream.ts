@@ -7,7 +7,7 @@ import { findBottleneck } from "../bottleneck.ts";
 import type { LegState, RejectStatus, StreamEnd, StreamEvent, StreamState } from "../plane.ts";
 import { Deadline } from "../timer-wheel.ts";
 import type { StreamSettings } from "../worker-protocol.ts";
-import type { SrtConnection, SrtConnectionOwner } from "./connection.ts";
+import { type SrtConnection, type SrtConnectionOwner, TAIL_LOOK_MS } from "./connection.ts";
 import type { SrtContext } from "./context.ts";
 import type { SrtMessage } from "./message.ts";
 import { Publisher } from "./publisher.ts";
@@ -16,10 +16,6 @@ import { Viewer } from "./viewer.ts";
 /** Messages handed on per turn, all viewers together, before the other sockets get theirs. */
 const TURN_SENDS = 1024;
 const TURN_MESSAGES_MIN = 4;
-/** How often the messages of a publisher that is gone are looked for, and for how long beyond the
- * latency: what has not come due by then has a hole before it and never will. */
-const TAIL_LOOK_MS = 20;
-const TAIL_MARGIN_MS = 200;
 
 export interface StreamRefusal {
   status: RejectStatus;
@@ -49,7 +45,7 @@ export class Stream implements SrtConnectionOwner {
     const { libsrt, now_ms } = this.#context;
     const { name, takeover, bitrate_max_bps } = this.settings;
     const before = this.#publisher;
-    if (before && before.lost_until_ms === null) {
+    if (before && !before.connection.broken) {
       if (takeover === "refuse") {
         return {
           status: "stream_busy",
@@ -92,7 +88,7 @@ export class Stream implements SrtConnectionOwner {
         if (events & SRT_EPOLL_IN) viewer.discard(this.#context.message);
       }
     } else if (connection === this.#publisher?.connection) {
-      if (events & SRT_EPOLL_ERR) this.#losePublisher(this.#publisher);
+      if (events & SRT_EPOLL_ERR) connection.lose(this.#context.now_ms);
       this.#pump();
     }
   }
@@ -157,10 +153,10 @@ export class Stream implements SrtConnectionOwner {
     const { message, now_ms } = this.#context;
     const turn = Math.max(TURN_MESSAGES_MIN, Math.floor(TURN_SENDS / (this.#viewers.size + 1)));
     // One that is lost is not told of again, so all that is due is handed on now.
-    for (let i = 0; i < turn || publisher.lost_until_ms !== null; i++) {
+    for (let i = 0; i < turn || publisher.connection.broken; i++) {
       const received = publisher.receive(message);
       if (received === "nothing" || received === "gone") {
-        if (received === "gone" || publisher.lost_until_ms !== null) this.#moveTail(publisher);
+        if (received === "gone" || publisher.connection.broken) this.#moveTail(publisher);
         return;
       }
       this.#bytes_in += received;
@@ -177,24 +173,12 @@ export class Stream implements SrtConnectionOwner {
     }
   }
 
-  #losePublisher(publisher: Publisher): void {
-    if (publisher.lost_until_ms !== null) return;
-    const { connection } = publisher;
-    const latency_ms = connection.receiveLatency();
-    publisher.lost_until_ms = this.#context.now_ms + latency_ms + TAIL_MARGIN_MS;
-    connection.broken = true;
-    connection.unwatch();
-  }
-
   /** The publisher is gone; what it had sent last comes due in its own time. */
-  #moveTail(publisher: Publisher): void {
-    this.#losePublisher(publisher);
+  #moveTail({ connection }: Publisher): void {
     const { wheel, now_ms } = this.#context;
-    if (publisher.connection.receivedPackets() === 0 || now_ms >= publisher.lost_until_ms!) {
-      this.#endPublisher("left");
-    } else {
-      wheel.schedule(this.#tail, now_ms + TAIL_LOOK_MS);
-    }
+    if (!connection.broken) connection.lose(now_ms);
+    if (connection.hasTail(now_ms)) wheel.schedule(this.#tail, now_ms + TAIL_LOOK_MS);
+    else this.#endPublisher("left");
   }
 
   #endPublisher(reason: StreamEnd): void {
