@@ -2,9 +2,9 @@
  * Who sits at a port: one seat for the client, one for the server. Decides what a proven hello leads
  * to, the same for every plane.
  */
-import { timingSafeEqual } from "node:crypto";
 import type { Hello } from "./hello.ts";
 import type { RejectStatus, Role } from "./plane.ts";
+import { isSameSecret } from "./secret.ts";
 
 /** What a plane must know about an end that sits and waits. */
 export interface Seated {
@@ -65,8 +65,7 @@ export class Seats<C extends Seated> {
 
   /** A session id lets its bearer into the session, so it is compared in constant time. */
   #isOurs(given: string): boolean {
-    const [theirs, ours] = [given, this.#session_id].map((id) => new TextEncoder().encode(id));
-    return theirs.length === ours.length && timingSafeEqual(theirs, ours);
+    return isSameSecret(given, this.#session_id);
   }
 }
 

@@ -1,5 +1,5 @@
 /** The named streams of the configuration: who may come to which, and a look at all of them. */
-import { timingSafeEqual } from "node:crypto";
+import { isSameSecret } from "../secret.ts";
 import { Deadline } from "../timer-wheel.ts";
 import type { SrtConnection } from "./connection.ts";
 import type { SrtContext } from "./context.ts";
@@ -39,7 +39,7 @@ export class Streams {
       ? stream?.settings.publish_key
       : stream?.settings.read_key;
     // Compared in any case, so that a name that exists takes no longer than one that does not.
-    const fits = isSame(claim.key, wanted ?? "") || wanted === "";
+    const fits = isSameSecret(claim.key, wanted ?? "") || wanted === "";
     if (!stream || !here || !fits) {
       const detail = `no stream ${
         JSON.stringify(claim.name.slice(0, 64))
@@ -72,12 +72,4 @@ export class Streams {
       wheel.schedule(this.#due, now_ms + LOOK_MS);
     }
   }
-}
-
-/** In a time that does not depend on where the first difference is. */
-function isSame(given: string, wanted: string): boolean {
-  const [theirs, ours] = [given, wanted].map((text) => new TextEncoder().encode(text));
-  const padded = new Uint8Array(ours.length);
-  padded.set(theirs.subarray(0, ours.length));
-  return timingSafeEqual(padded, ours) && theirs.length === ours.length;
 }
