@@ -1,0 +1,207 @@
+/**
+ * The admin API's answers and orders, `/api/v1/…`: the one description that the server, the OpenAPI
+ * document, the commands and the dashboard share. Times are Unix milliseconds, rates bit/s.
+ *
+ *   GET    /api/v1/gateway                      gatewayAnswer
+ *   GET    /api/v1/ports                        portsAnswer
+ *   GET    /api/v1/registrations                registrationsAnswer
+ *   DELETE /api/v1/registrations/{role}/{id}    ?sessions=true|false    kickAnswer
+ *   GET    /api/v1/sessions                     sessionsAnswer
+ *   GET    /api/v1/sessions/{session_id}        sessionAnswer
+ *   DELETE /api/v1/sessions/{session_id}        kickAnswer
+ *   GET    /api/v1/streams                      streamsAnswer
+ *   GET    /api/v1/events                       ?after&limit&wait_ms&session_id&id&status&level
+ *                                               eventsAnswer
+ *   GET    /api/v1/explain/{subject}            explainAnswer; a session id or the id of a peer
+ *   GET    /api/v1/bans                         bansAnswer
+ *   POST   /api/v1/bans                         banOrder → banAnswer
+ *   DELETE /api/v1/bans/{subject}               kickAnswer
+ *   POST   /api/v1/drain                        drainOrder → gatewayAnswer
+ *   DELETE /api/v1/drain                        gatewayAnswer
+ *   POST   /api/v1/reload                       reloadAnswer, or 422 with the problems
+ *
+ * Every refusal is `errorAnswer` with a status of HTTP that fits.
+ */
+import { z } from "zod";
+
+const time = z.int().min(0);
+const count = z.int().min(0);
+
+export const roleSchema = z.enum(["client", "server"]);
+export const planeKindSchema = z.enum(["zmq", "srt"]);
+
+export const errorAnswer = z.object({
+  /** A stable word: `not_found`, `unauthorized`, `bad_request`, … */
+  code: z.string(),
+  found: z.string(),
+  allowed: z.string(),
+});
+
+export const portCounts = z.object({
+  total: count,
+  idle: count,
+  reserved: count,
+  occupied: count,
+  blocked: count,
+});
+
+/** What the gateway does; `draining` may be taken back, `Stopping` may not. */
+export const gatewayAnswer = z.object({
+  state: z.enum(["Starting", "Running", "Draining", "Stopping", "Stopped"]),
+  version: z.string(),
+  protocol: z.string(),
+  started_at_unix_ms: time,
+  now_unix_ms: time,
+  /** Null while it does not drain. */
+  drain: z.object({ since_unix_ms: time, deadline_unix_ms: time.nullable() }).nullable(),
+  connections: z.object({ registered: count, unproven: count, open: count }),
+  sessions: count,
+  waiting_requests: count,
+  port_state: z.object({ zmq: portCounts, srt: portCounts }),
+  planes: z.array(z.object({
+    kind: planeKindSchema,
+    workers: count,
+    workers_replaced: count,
+    ports_open: count,
+    /** Of each worker: the longest turn of its loop in the last second, ms; null when it hangs. */
+    loop_lag_ms: z.array(z.number().nullable()),
+  })),
+  /** Since the start; sessions that run included. */
+  bytes: z.object({
+    zmq: z.object({ up: count, down: count }),
+    srt: z.object({ up: count, down: count }),
+  }),
+});
+
+/** The ports of one plane, at a glance. */
+export const portMap = z.object({
+  first: count,
+  last: count,
+  /** Sessions share a port, and these numbers are places on it. */
+  shared: z.boolean(),
+  counts: portCounts,
+  /** One letter per port: `i`dle, `r`eserved, `o`ccupied, `b`locked, `l`eaving the range. */
+  states: z.string(),
+});
+export const portsAnswer = z.object({ zmq: portMap, srt: portMap });
+
+export const registration = z.object({
+  role: roleSchema,
+  id: z.string(),
+  remote: z.string(),
+  since_unix_ms: time,
+  max_conn: count,
+  ports_in_use: count,
+  /** Who it has proven to be; the id itself where `auth.mode` is open. */
+  principal: z.string(),
+  tls: z.boolean(),
+});
+export const registrationsAnswer = z.object({ registrations: z.array(registration) });
+
+/** One port of a session. */
+export const sessionPort = z.object({
+  kind: planeKindSchema,
+  port: count,
+  phase: z.enum(["opening", "reserved", "occupied"]),
+  /** The end that is connected and waits for the other. */
+  waiting: roleSchema.nullable(),
+  paired_unix_ms: time.nullable(),
+  /** Where the ends come from, as far as they are there. */
+  client_remote: z.string().nullable(),
+  server_remote: z.string().nullable(),
+  bytes_up: count,
+  bytes_down: count,
+  bps_up: z.number(),
+  bps_down: z.number(),
+  rtt_ms: z.number(),
+  loss_pct: z.number(),
+  retrans_pct: z.number(),
+  bottleneck_up: z.string(),
+  bottleneck_down: z.string(),
+});
+
+export const session = z.object({
+  session_id: z.string(),
+  request_id: z.string(),
+  client_id: z.string(),
+  server_id: z.string(),
+  trace_id: z.string().nullable(),
+  since_unix_ms: time,
+  ports: z.array(sessionPort),
+});
+export const sessionAnswer = session;
+export const sessionsAnswer = z.object({ sessions: z.array(session) });
+
+/** What `relayx streams` shows; see `StreamListing` in `data/plane.ts`. */
+export const streamsAnswer = z.object({ streams: z.array(z.looseObject({ name: z.string() })) });
+
+/** A line of the log with a number; `fields` has what the line has beside these. */
+export const event = z.object({
+  seq: count,
+  time_unix_ms: time,
+  level: z.enum(["debug", "info", "warn", "error"]),
+  /** What happened, in one word: the log's `status`. */
+  status: z.string(),
+  message: z.string(),
+  fields: z.record(z.string(), z.unknown()),
+});
+export const eventsAnswer = z.object({
+  events: z.array(event),
+  /** What to ask `after` next. */
+  last_seq: count,
+  /** Events after `after` that are not kept any more. */
+  missed: count,
+});
+
+export const explainAnswer = z.object({
+  subject: z.string(),
+  is: z.enum(["session", "client", "server", "unknown"]),
+  sentences: z.array(z.string()),
+  events: z.array(event),
+});
+
+export const banSchema = z.object({
+  /** `address:192.0.2.7`, `address:2001:db8::/64` or `id:some-peer`. */
+  subject: z.string(),
+  reason: z.string(),
+  since_unix_ms: time,
+  /** Null: until it is taken back. */
+  until_unix_ms: time.nullable(),
+});
+export const bansAnswer = z.object({ bans: z.array(banSchema) });
+export const banAnswer = banSchema;
+export const banOrder = z.strictObject({
+  subject: z.string().min(1).max(256),
+  /** Null or absent: until it is taken back. */
+  duration_ms: z.int().min(1).max(315_360_000_000).nullable().default(null),
+  reason: z.string().max(256).default(""),
+});
+
+export const drainOrder = z.strictObject({
+  /** Null or absent: as long as sessions like; else what is left then is ended. */
+  deadline_ms: z.int().min(0).max(86_400_000).nullable().default(null),
+});
+
+/** How many connections, registrations or sessions an order has ended. */
+export const kickAnswer = z.object({ ended: count });
+
+export const reloadAnswer = z.object({
+  /** Keys whose new value is in force. */
+  applied: z.array(z.string()),
+  /** Keys that have changed in the file and wait for a restart. */
+  needs_restart: z.array(z.string()),
+});
+
+export type GatewayAnswer = z.infer<typeof gatewayAnswer>;
+export type PortMap = z.infer<typeof portMap>;
+export type PortsAnswer = z.infer<typeof portsAnswer>;
+export type RegistrationRow = z.infer<typeof registration>;
+export type SessionRow = z.infer<typeof session>;
+export type SessionPortRow = z.infer<typeof sessionPort>;
+export type EventRow = z.infer<typeof event>;
+export type EventsAnswer = z.infer<typeof eventsAnswer>;
+export type ExplainAnswer = z.infer<typeof explainAnswer>;
+export type BanRow = z.infer<typeof banSchema>;
+export type BanOrder = z.infer<typeof banOrder>;
+export type ReloadAnswer = z.infer<typeof reloadAnswer>;
+export type ErrorAnswer = z.infer<typeof errorAnswer>;
