@@ -39,6 +39,8 @@ export class ControlConnection implements Party {
   id = "";
   max_conn = 1;
   registered = false;
+  /** Of its first message; empty where that had none. */
+  trace_id = "";
   readonly #events: ConnectionEvents;
   readonly #limits: { message_bytes_max: number; message_depth_max: number };
   readonly #outgoing: Outgoing;
@@ -90,8 +92,8 @@ export class ControlConnection implements Party {
     return this.#outgoing.queuedBytes;
   }
 
-  send(type: string, payload: unknown): void {
-    this.#outgoing.send(encode(type, payload));
+  send(type: string, payload: unknown, trace_id = ""): void {
+    this.#outgoing.send(encode(type, payload, trace_id));
   }
 
   sendEncoded(message: Buffer): void {
@@ -102,12 +104,12 @@ export class ControlConnection implements Party {
     this.#outgoing.broadcast(topic, message, now);
   }
 
-  granted(grant: Grant): void {
-    this.send("pair_grant", grant);
+  granted(grant: Grant, trace_id: string): void {
+    this.send("pair_grant", grant, trace_id);
   }
 
-  refused(refusal: Refusal): void {
-    this.send("pair_error", refusal);
+  refused(refusal: Refusal, trace_id: string): void {
+    this.send("pair_error", refusal, trace_id);
   }
 
   /**

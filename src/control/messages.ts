@@ -1,10 +1,14 @@
 /**
  * The messages of the V4 control plane, version 1.4. Every message is one JSON object
  *
- *   {"type": "…", "payload": …}
+ *   {"type": "…", "payload": …, "trace_id"?: "…"}
  *
  * sent with a line feed behind it; incoming ones need none (see `framing.ts`). Incoming keys are known
  * in any case, a later one replaces an earlier one, and `null` counts as absent.
+ *
+ * `trace_id` is the asker's own name for what it is about: text of 1 to 128 characters, anything else
+ * is as if it were absent. It comes back with the answer, goes with the grant to both ends and stands
+ * in every line of the log about the session.
  *
  *   peer → gateway
  *     register       {role: "server"|"client", id, token, max_conn?}       the first message, once
@@ -34,9 +38,14 @@ import type { PairRequest, SrtRequest } from "../sessions/party.ts";
 /** More ports than any machine has; it keeps sums of many servers exact. */
 const MAX_CONN_MAX = 2 ** 31 - 1;
 
+/** Long enough for any scheme of trace ids in use; W3C's have 55 characters. */
+const TRACE_CHARS_MAX = 128;
+
 export interface Envelope {
   type: string;
   payload: unknown;
+  /** Empty where the message has none. */
+  trace_id: string;
 }
 
 /** What `register` says, trimmed and with its defaults; not yet checked. */
@@ -47,7 +56,11 @@ export interface Registration {
   max_conn: number;
 }
 
-const envelopeShape = z.object({ type: z.string().default(""), payload: z.unknown().optional() });
+const envelopeShape = z.object({
+  type: z.string().default(""),
+  payload: z.unknown().optional(),
+  trace_id: z.string().max(TRACE_CHARS_MAX).catch(""),
+});
 
 const registerShape = z.object({
   role: z.string().default(""),
@@ -71,8 +84,10 @@ const srtShape = z.object({
 
 /** Null when the type is not a string. */
 export function readEnvelope(message: object): Envelope | null {
-  const read = envelopeShape.safeParse(fold(message, ["type", "payload"]));
-  return read.success ? { type: read.data.type, payload: read.data.payload } : null;
+  const read = envelopeShape.safeParse(fold(message, ["type", "payload", "trace_id"]));
+  if (!read.success) return null;
+  const { type, payload, trace_id } = read.data;
+  return { type, payload, trace_id };
 }
 
 /** Null when a field has the wrong type. */
@@ -88,14 +103,14 @@ export function readRegister(payload: unknown): Registration | null {
  * Null when a field has the wrong type. `qos` may be anything, as it always could; of it only `srt`
  * is read, and there a wrong value is refused: a wish for encryption must not be missed.
  */
-export function readPairRequest(payload: unknown): PairRequest | null {
+export function readPairRequest(payload: unknown, trace_id = ""): PairRequest | null {
   const names = ["request_id", "server_id", "need_zmq", "need_srt", "qos"];
   const folded = foldPayload(payload, names);
   if (folded === null) return null;
   const { qos, ...fields } = folded;
   const read = pairRequestShape.safeParse(fields);
   const srt = readSrtRequest(qos);
-  return read.success && srt ? { ...read.data, srt } : null;
+  return read.success && srt ? { ...read.data, trace_id, srt } : null;
 }
 
 function readSrtRequest(qos: unknown): SrtRequest | null {
@@ -116,9 +131,10 @@ export function isRole(role: string): role is Role {
   return role === "server" || role === "client";
 }
 
-/** One message as it goes out. */
-export function encode(type: string, payload: unknown): Buffer {
-  return encodeRaw(type, JSON.stringify(payload));
+/** One message as it goes out; an empty `trace_id` is left out, as V4 knows none. */
+export function encode(type: string, payload: unknown, trace_id = ""): Buffer {
+  if (trace_id === "") return encodeRaw(type, JSON.stringify(payload));
+  return Buffer.from(`${JSON.stringify({ type, payload, trace_id })}\n`);
 }
 
 /** One message whose payload is JSON already. */

@@ -11,6 +11,7 @@ import type { PlaneKind, PortOpenError } from "../data/plane.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../sessions/broker.ts";
 import { DeadlineLine } from "../sessions/deadline-line.ts";
+import { traced } from "../sessions/party.ts";
 import type { Registry } from "../sessions/registry.ts";
 import { RepeatedLines } from "../sessions/repeated-lines.ts";
 import { type ConnectionEvents, ControlConnection } from "./connection.ts";
@@ -158,7 +159,7 @@ export class ControlServer implements ConnectionEvents {
 
   onMessage(connection: ControlConnection, message: Envelope): void {
     if (!connection.registered) this.#onFirstMessage(connection, message);
-    else if (message.type === "pair_request") this.#onPairRequest(connection, message.payload);
+    else if (message.type === "pair_request") this.#onPairRequest(connection, message);
     // Other types are ignored: later versions of the protocol may have more of them.
   }
 
@@ -246,6 +247,7 @@ export class ControlServer implements ConnectionEvents {
   }
 
   #onFirstMessage(connection: ControlConnection, message: Envelope): void {
+    connection.trace_id = message.trace_id;
     if (message.type !== "register") {
       this.#refuse(connection, 502, "first message must be register", null);
       return;
@@ -272,7 +274,7 @@ export class ControlServer implements ConnectionEvents {
       this.#prove(connection);
       this.#registry.add(connection);
       this.#registered.add(connection);
-      connection.send("register_ack", { status: "ok" });
+      connection.send("register_ack", { status: "ok" }, message.trace_id);
       this.#log.info(
         { status: "registered", ...who(connection), max_conn: connection.max_conn },
         "a peer has registered",
@@ -281,9 +283,10 @@ export class ControlServer implements ConnectionEvents {
     }
   }
 
-  #onPairRequest(connection: ControlConnection, payload: unknown): void {
+  #onPairRequest(connection: ControlConnection, message: Envelope): void {
+    const { trace_id } = message;
     if (connection.role !== "client") {
-      connection.send("error", { code: 502, error: "only client can pair_request" });
+      connection.send("error", { code: 502, error: "only client can pair_request" }, trace_id);
       this.#repeated.warn(
         `server_asked ${connection.remote}`,
         { status: "control_error", ...who(connection) },
@@ -291,9 +294,9 @@ export class ControlServer implements ConnectionEvents {
       );
       return;
     }
-    const request = readPairRequest(payload);
+    const request = readPairRequest(message.payload, trace_id);
     if (request === null) {
-      connection.send("error", { code: 502, error: "invalid pair_request" });
+      connection.send("error", { code: 502, error: "invalid pair_request" }, trace_id);
       this.#repeated.warn(
         `invalid_request ${connection.remote}`,
         { status: "control_error", ...who(connection) },
@@ -313,13 +316,14 @@ export class ControlServer implements ConnectionEvents {
     error: string,
     asked: Registration | null,
   ): void {
-    connection.send("register_ack", { status: "error", code, error });
+    connection.send("register_ack", { status: "error", code, error }, connection.trace_id);
     this.#log.warn(
       {
         status: "register_refused",
         remote: connection.remote,
         code,
         error,
+        ...traced(connection.trace_id),
         ...(asked !== null && isRole(asked.role) ? { role: asked.role } : {}),
         ...(asked !== null ? { id: asked.id } : {}),
       },
@@ -373,6 +377,6 @@ export class ControlServer implements ConnectionEvents {
 }
 
 function who(connection: ControlConnection) {
-  const { registered, role, id, remote } = connection;
-  return registered ? { role, id, remote } : { remote };
+  const { registered, role, id, remote, trace_id } = connection;
+  return registered ? { role, id, remote, ...traced(trace_id) } : { remote };
 }

@@ -16,7 +16,7 @@
 import type { Log } from "../observe/log.ts";
 import type { PlaneKind, PortOpenError } from "../data/plane.ts";
 import { DeadlineLine } from "./deadline-line.ts";
-import type { PairRequest, Party, Refusal } from "./party.ts";
+import { type PairRequest, type Party, type Refusal, traced } from "./party.ts";
 import type { PortPool } from "./port-pool.ts";
 import { Registry } from "./registry.ts";
 import { RepeatedLines } from "./repeated-lines.ts";
@@ -92,10 +92,10 @@ export class Broker {
     if (mistake !== null) {
       this.#repeated.warn(
         `mistaken_request ${asker.id}`,
-        { status: "pair_refused", client_id: asker.id, request_id, code: 502, error: mistake },
+        { status: "pair_refused", ...about(ticket), code: 502, error: mistake },
         "a request asked for what cannot be had",
       );
-      asker.refused({ request_id, code: 502, error: mistake });
+      asker.refused({ request_id, code: 502, error: mistake }, request.trace_id);
       return;
     }
     if (this.#stopping) {
@@ -109,7 +109,7 @@ export class Broker {
     if (!this.#line.has(ticket) || !this.#mayWait(ticket)) return;
     this.#patience.add(ticket);
     this.#log.info(
-      { status: "pair_waiting", client_id: asker.id, request_id, server_id },
+      { status: "pair_waiting", ...about(ticket), server_id },
       "no server, room or port for the request yet; it waits for its turn",
     );
   }
@@ -132,12 +132,7 @@ export class Broker {
       this.#line.delete(ticket);
       this.#patience.delete(ticket);
       this.#log.info(
-        {
-          status: "pair_refused",
-          client_id: party.id,
-          request_id: ticket.request.request_id,
-          reason: "asker_left",
-        },
+        { status: "pair_refused", ...about(ticket), reason: "asker_left" },
         "the waiting request is dropped: its client has left",
       );
     }
@@ -289,8 +284,7 @@ export class Broker {
       this.#log.info(
         {
           status: "pair_refused",
-          client_id: asker.id,
-          request_id: request.request_id,
+          ...about(ticket),
           session_id: session.id,
           reason: "asker_left",
         },
@@ -314,9 +308,12 @@ export class Broker {
   #grant(server: Party, client: Party, session: Session): void {
     const grant = session.grant();
     this.#sessions.startReservation(session);
-    client.granted(grant);
-    server.granted(grant);
-    this.#log.info({ status: "pair_granted", ...grant }, "a session is granted to both ends");
+    client.granted(grant, session.trace_id);
+    server.granted(grant, session.trace_id);
+    this.#log.info(
+      { status: "pair_granted", ...grant, ...traced(session.trace_id) },
+      "a session is granted to both ends",
+    );
   }
 
   /** Checks the bounds with the ticket in the line; beyond one it is taken out, refused and logged. */
@@ -337,17 +334,16 @@ export class Broker {
       : null;
     if (limit === null) return true;
     this.#line.delete(ticket);
-    const { request_id } = request;
     const code = 504;
     const error = `nothing is free and ${limit.reached} wait already, the most allowed; ` +
       "ask again later";
     this.#repeated.warn(
       `${limit.name} ${asker.id}`,
-      { status: "limit_reached", limit: limit.name, client_id: asker.id, request_id, code, error },
+      { status: "limit_reached", limit: limit.name, ...about(ticket), code, error },
       "the request may not wait: too many do already",
     );
     this.#patience.delete(ticket);
-    asker.refused({ request_id, code, error });
+    asker.refused({ request_id: request.request_id, code, error }, request.trace_id);
     return false;
   }
 
@@ -360,13 +356,13 @@ export class Broker {
   }
 
   #refuse(ticket: Ticket, code: Refusal["code"], error: string): void {
-    const { request_id } = ticket.request;
+    const { request_id, trace_id } = ticket.request;
     this.#patience.delete(ticket);
     this.#log.info(
-      { status: "pair_refused", client_id: ticket.asker.id, request_id, code, error },
+      { status: "pair_refused", ...about(ticket), code, error },
       "the request is refused",
     );
-    ticket.asker.refused({ request_id, code, error });
+    ticket.asker.refused({ request_id, code, error }, trace_id);
   }
 }
 
@@ -380,6 +376,11 @@ const NO_CLAIMS: Readonly<Claims> = Object.freeze({
   room: new Map<Party, number>(),
   ports: Object.freeze({ zmq: 0, srt: 0 }),
 });
+
+/** What every line of the log about a request has. */
+function about({ asker, request: { request_id, trace_id } }: Ticket) {
+  return { client_id: asker.id, request_id, ...traced(trace_id) };
+}
 
 function portsAsked(request: PairRequest): number {
   return Number(request.need_zmq) + Number(request.need_srt);

@@ -23,6 +23,8 @@ export interface Refusal {
 /** What a front end asks for, checked and reduced to what pairing needs. */
 export interface PairRequest {
   request_id: string;
+  /** What the asker calls the whole undertaking in its own records; empty where it does not. */
+  trace_id: string;
   /** A certain server, or empty for whichever has most room. */
   server_id: string;
   need_zmq: boolean;
@@ -37,12 +39,17 @@ export interface SrtRequest {
   latency_ms?: number;
 }
 
+/** For lines of the log: the trace id, where there is one. */
+export function traced(trace_id: string): { trace_id?: string } {
+  return trace_id === "" ? {} : { trace_id };
+}
+
 /** One registered control connection. It is the identity; an id may belong to another one later. */
 export interface Party {
   readonly role: Role;
   readonly id: string;
   /** Ports this server carries at once; 1 for a client, where it means nothing. */
   readonly max_conn: number;
-  granted(grant: Grant): void;
-  refused(refusal: Refusal): void;
+  granted(grant: Grant, trace_id: string): void;
+  refused(refusal: Refusal, trace_id: string): void;
 }

@@ -18,7 +18,7 @@ import {
   type SrtWishes,
 } from "../data/plane.ts";
 import { DeadlineLine } from "./deadline-line.ts";
-import type { PairRequest, SrtRequest } from "./party.ts";
+import { type PairRequest, type SrtRequest, traced } from "./party.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { Registry } from "./registry.ts";
 import { RepeatedLines } from "./repeated-lines.ts";
@@ -118,6 +118,7 @@ export class SessionTable {
     const session = new Session({
       id: this.#freshId(),
       request_id: request.request_id,
+      trace_id: request.trace_id,
       server_id,
       client_id,
       srt: wishesOf(request.srt),
@@ -219,7 +220,8 @@ export class SessionTable {
       const { status, session_id, remote, detail } = event;
       const ours = this.#ports[kind].get(event.port);
       const port = ours?.session.id === session_id ? ours.public_port : event.port;
-      const line = { status, kind, port, session_id, remote, detail };
+      const trace = traced(ours?.session.id === session_id ? ours.session.trace_id : "");
+      const line = { status, kind, port, session_id, ...trace, remote, detail };
       const message = "connection turned away";
       // A port that is open to everybody can be knocked at as often as anybody likes.
       const host = remote.slice(0, remote.lastIndexOf(":"));
@@ -243,6 +245,7 @@ export class SessionTable {
 
   #onWaiting(port: SessionPort, event: PortEvent<"waiting">): void {
     port.waiting = event.role;
+    port.remotes[event.role] = event.remote;
     this.#log.info(
       {
         ...where(port),
@@ -257,7 +260,10 @@ export class SessionTable {
   }
 
   #onWaitingGone(port: SessionPort, event: PortEvent<"waiting_gone">): void {
-    if (port.waiting === event.role) port.waiting = null;
+    if (port.waiting === event.role) {
+      port.waiting = null;
+      port.remotes[event.role] = null;
+    }
     this.#log.info(
       { ...where(port), status: "disconnected", role: event.role, remote: event.remote },
       "the waiting end left",
@@ -271,6 +277,8 @@ export class SessionTable {
     port.overdue = false;
     port.phase = "occupied";
     port.paired_at = performance.now();
+    port.paired_unix_ms = Date.now();
+    port.remotes[event.role] = event.remote;
     this.#pools[port.kind].occupy(port.port);
     this.#occupied.add(port);
     this.#occupied_revision++;
@@ -369,6 +377,6 @@ function wishesOf({ encrypt, ...wishes }: SrtRequest): SrtWishes {
 }
 
 function where({ session, kind, public_port: port }: SessionPort) {
-  const { id: session_id, server_id, client_id } = session;
-  return { session_id, kind, port, server_id, client_id };
+  const { id: session_id, trace_id, server_id, client_id } = session;
+  return { session_id, kind, port, server_id, client_id, ...traced(trace_id) };
 }

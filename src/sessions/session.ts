@@ -28,14 +28,21 @@ export interface SessionPort {
   releasing: boolean;
   /** When both ends were there, in `performance.now()` milliseconds. */
   paired_at: number;
+  /** The same by the clock on the wall, Unix milliseconds; 0 before. */
+  paired_unix_ms: number;
+  /** Where the ends that are there come from, `address:port`. */
+  readonly remotes: Record<Role, string | null>;
 }
 
 export class Session {
   readonly id: string;
   readonly request_id: string;
+  /** The asker's name for the whole undertaking; empty where it gave none. */
+  readonly trace_id: string;
   readonly server_id: string;
   readonly client_id: string;
   readonly srt: SrtWishes;
+  readonly since_unix_ms = Date.now();
   /** The ports that are not closed. */
   readonly ports: SessionPort[] = [];
 
@@ -43,6 +50,7 @@ export class Session {
     options: {
       id: string;
       request_id: string;
+      trace_id: string;
       server_id: string;
       client_id: string;
       srt: SrtWishes;
@@ -50,6 +58,7 @@ export class Session {
   ) {
     this.id = options.id;
     this.request_id = options.request_id;
+    this.trace_id = options.trace_id;
     this.server_id = options.server_id;
     this.client_id = options.client_id;
     this.srt = options.srt;
@@ -57,7 +66,8 @@ export class Session {
 
   /** The length of its ids, which is what a session may cost beyond the ordinary. */
   get chars(): number {
-    return this.request_id.length + this.server_id.length + this.client_id.length;
+    const { request_id, trace_id, server_id, client_id } = this;
+    return request_id.length + trace_id.length + server_id.length + client_id.length;
   }
 
   addPort(kind: PlaneKind, port: number, public_port: number): SessionPort {
@@ -71,6 +81,8 @@ export class Session {
       overdue: false,
       releasing: false,
       paired_at: 0,
+      paired_unix_ms: 0,
+      remotes: { client: null, server: null },
     };
     this.ports.push(added);
     return added;

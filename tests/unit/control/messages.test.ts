@@ -10,9 +10,17 @@ const read = (text: string) => readEnvelope(JSON.parse(text));
 
 describe("keys", () => {
   test("are known in any case, a later one wins and null counts as absent", () => {
-    expect(read('{"TYPE":"a","Payload":1}')).toEqual({ type: "a", payload: 1 });
-    expect(read('{"type":"a","Type":"b"}')).toEqual({ type: "b", payload: undefined });
-    expect(read('{"Type":"b","type":null}')).toEqual({ type: "b", payload: undefined });
+    expect(read('{"TYPE":"a","Payload":1}')).toEqual({ type: "a", payload: 1, trace_id: "" });
+    expect(read('{"type":"a","Type":"b"}')).toEqual({
+      type: "b",
+      payload: undefined,
+      trace_id: "",
+    });
+    expect(read('{"Type":"b","type":null}')).toEqual({
+      type: "b",
+      payload: undefined,
+      trace_id: "",
+    });
     expect(readRegister(JSON.parse('{"ROLE":"server","Id":"x","iD":"y","Token":"t"}'))).toEqual({
       role: "server",
       id: "y",
@@ -79,6 +87,7 @@ describe("pair_request", () => {
   test("has defaults and ignores qos, whatever it is", () => {
     expect(readPairRequest({ Need_ZMQ: true, qos: [1, { a: 2 }] })).toEqual({
       request_id: "",
+      trace_id: "",
       server_id: "",
       need_zmq: true,
       need_srt: false,
@@ -101,7 +110,23 @@ test("a message goes out as one object and a line feed", () => {
     .toBe('{"type":"error","payload":{"code":502,"error":"é"}}\n');
 });
 
+describe("trace_id", () => {
+  test("is kept as it is", () => {
+    expect(read('{"type":"a","Trace_ID":"4bf9-é"}')?.trace_id).toBe("4bf9-é");
+  });
+
+  test.each([5, {}, null, ["x"], "x".repeat(129)])("is absent where it is %j", (trace_id) => {
+    expect(read(JSON.stringify({ type: "a", trace_id }))?.trace_id).toBe("");
+  });
+
+  test("comes back with the answer, and only where there was one", () => {
+    expect(JSON.parse(encode("error", { code: 502 }, 'a"b').toString()))
+      .toEqual({ type: "error", payload: { code: 502 }, trace_id: 'a"b' });
+    expect(encode("error", {}).toString()).not.toContain("trace_id");
+  });
+});
+
 test("a type that is no string makes no message", () => {
   expect(read('{"type":5}')).toBeNull();
-  expect(read("{}")).toEqual({ type: "", payload: undefined });
+  expect(read("{}")).toEqual({ type: "", payload: undefined, trace_id: "" });
 });

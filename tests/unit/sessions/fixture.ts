@@ -120,6 +120,7 @@ export class Fixture {
   ask(client: FakeParty, request_id: string, wants: Partial<PairRequest> = { need_zmq: true }) {
     this.broker.request(client, {
       request_id,
+      trace_id: "",
       server_id: "",
       need_zmq: false,
       need_srt: false,
