@@ -44,6 +44,18 @@ export interface SrtWishes {
   latency_ms?: number;
 }
 
+/**
+ * A bound on what all sessions that name the same key may carry together: on both planes, in both
+ * directions, each byte counted once where it is handed on. The newest figure for a key holds for all
+ * of its sessions, those that run included.
+ */
+export interface ByteRate {
+  /** Whose bound it is, in the control side's own words: a principal or an address. */
+  key: string;
+  /** 0 is no bound for now; one may be set later, and holds at once. */
+  bytes_per_s: number;
+}
+
 /** A port that a session has been given, and who may come to it. */
 export interface Reservation {
   port: number;
@@ -52,6 +64,8 @@ export interface Reservation {
   client_id?: string;
   server_id?: string;
   srt?: SrtWishes;
+  /** Each bound holds by itself: the session gets what the narrowest lets through. */
+  rates?: readonly ByteRate[];
 }
 
 /** What happens to a named stream. */
