@@ -37,7 +37,7 @@ function writableEntries(
 }
 
 function writable(value: unknown, depth: number): unknown {
-  if (typeof value === "string") return bounded(value);
+  if (typeof value === "string") return writableText(value);
   if (typeof value === "bigint") return value.toString();
   if (typeof value === "function" || typeof value === "symbol") return `[${typeof value}]`;
   if (typeof value !== "object" || value === null) return value;
@@ -46,7 +46,7 @@ function writable(value: unknown, depth: number): unknown {
   if (value instanceof Error) {
     const { name, message, stack } = value;
     const code = "code" in value ? writable(value.code, depth + 1) : undefined;
-    return { name, code, message: bounded(message), stack: bounded(stack ?? "") };
+    return { name, code, message: writableText(message), stack: writableText(stack ?? "") };
   }
   if (Array.isArray(value)) {
     const items = value.slice(0, ENTRIES_MAX).map((item) => writable(item, depth + 1));
@@ -57,7 +57,8 @@ function writable(value: unknown, depth: number): unknown {
   return writableEntries(value as Record<string, unknown>, depth + 1, (name) => name);
 }
 
-function bounded(text: string): string {
+/** A text as it is written: what is longer than the bound is cut, and says so. */
+export function writableText(text: string): string {
   if (text.length <= TEXT_LENGTH_MAX) return text;
   return `${text.slice(0, TEXT_LENGTH_MAX)}… (${text.length - TEXT_LENGTH_MAX} more characters)`;
 }

@@ -1,0 +1,62 @@
+/**
+ * How often each kind of event has happened since the start, for the metrics. A kind is its level,
+ * its status and the word that says why (a limit, a code, a reason). These words are relayx's own,
+ * so there are few of them; a bound sees to it that a mistake cannot make them many.
+ */
+
+/** Distinct kinds; what comes beyond it is counted under the word `other`. */
+const KINDS_MAX = 1000;
+const REASON_LENGTH_MAX = 64;
+const OTHER = "other";
+
+export interface StatusCount {
+  readonly level: string;
+  readonly status: string;
+  /** Empty where the kind of event has none. */
+  readonly reason: string;
+  count: number;
+}
+
+export class StatusCounts {
+  readonly #by_status = new Map<string, StatusCount[]>();
+  #kinds = 0;
+
+  /** `fields` are those of a line; one line may stand for several events, as its `count` says. */
+  add(level: string, status: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#kind(level, status, reasonOf(fields)).count += timesOf(fields);
+  }
+
+  all(): StatusCount[] {
+    return [...this.#by_status.values()].flat();
+  }
+
+  /** All kinds of one status. */
+  of(status: string): readonly StatusCount[] {
+    return this.#by_status.get(status) ?? [];
+  }
+
+  #kind(level: string, status: string, reason: string): StatusCount {
+    let kinds = this.#by_status.get(status);
+    if (kinds !== undefined) {
+      for (const kind of kinds) {
+        if (kind.reason === reason && kind.level === level) return kind;
+      }
+    }
+    if (this.#kinds >= KINDS_MAX && status !== OTHER) return this.#kind(level, OTHER, "");
+    if (kinds === undefined) this.#by_status.set(status, kinds = []);
+    const fresh = { level, status, reason, count: 0 };
+    kinds.push(fresh);
+    this.#kinds++;
+    return fresh;
+  }
+}
+
+function reasonOf({ limit, code, reason }: Readonly<Record<string, unknown>>): string {
+  const word = limit ?? code ?? reason;
+  if (typeof word === "number") return String(word);
+  return typeof word === "string" && word.length <= REASON_LENGTH_MAX ? word : "";
+}
+
+function timesOf({ count }: Readonly<Record<string, unknown>>): number {
+  return typeof count === "number" && Number.isSafeInteger(count) && count > 0 ? count : 1;
+}
