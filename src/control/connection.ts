@@ -21,6 +21,8 @@ export interface ConnectionEvents {
   onMessage(connection: ControlConnection, message: Envelope): void;
   /** The peer's bytes are no messages; nothing more can be read. */
   onBroken(connection: ControlConnection, error: FrameError): void;
+  /** The gateway ends the registration. */
+  onDismissed(connection: ControlConnection, reason: string): void;
   onOverrun(connection: ControlConnection, limit: Overrun): void;
   /** The peer has ended its side, or the connection broke: once, before `onClosed`. */
   onEnded(connection: ControlConnection): void;
@@ -39,6 +41,9 @@ export class ControlConnection implements Party {
   id = "";
   max_conn = 1;
   registered = false;
+  since_unix_ms = 0;
+  principal = "";
+  readonly tls = false;
   /** Of its first message; empty where that had none. */
   trace_id = "";
   readonly #events: ConnectionEvents;
@@ -110,6 +115,10 @@ export class ControlConnection implements Party {
 
   refused(refusal: Refusal, trace_id: string): void {
     this.send("pair_error", refusal, trace_id);
+  }
+
+  dismiss(reason: string): void {
+    this.#events.onDismissed(this, reason);
   }
 
   /**

@@ -50,6 +50,10 @@ export class HttpDoor {
     this.#server.emit("connection", socket);
   }
 
+  apply({ idle_ms_max }: { idle_ms_max: number }): void {
+    this.#idle.setPeriod(idle_ms_max);
+  }
+
   close(): void {
     this.#idle.close();
   }

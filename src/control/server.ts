@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Config } from "../config/schema.ts";
+import { Admission } from "../data/admission.ts";
 import type { PlaneKind, PortOpenError } from "../data/plane.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../sessions/broker.ts";
@@ -26,7 +27,6 @@ import {
   type Registration,
 } from "./messages.ts";
 import type { Overrun, Topic } from "./outgoing.ts";
-import { Unproven } from "./unproven.ts";
 
 /** After our side has ended, the peer has this long to end its own before it is cut. */
 const FAREWELL_MS_MAX = 2000;
@@ -40,13 +40,13 @@ const BACKLOG = 1024;
 const REQUEST_ID_BYTES = 8;
 
 export class ControlServer implements ConnectionEvents {
-  readonly #config: Config;
+  #config: Config;
   readonly #registry: Registry;
   readonly #broker: Broker;
   readonly #log: Log;
   readonly #server: Server;
   readonly #http: HttpDoor;
-  readonly #unproven: Unproven;
+  readonly #unproven: Admission;
   readonly #repeated: RepeatedLines;
   /** Every open connection, HTTP included. */
   readonly #connections = new Set<ControlConnection>();
@@ -73,7 +73,7 @@ export class ControlServer implements ConnectionEvents {
       pages: options.pages,
       idle_ms_max: Math.min(HTTP_IDLE_MS_MAX, config.gateway.auth_timeout),
     });
-    this.#unproven = new Unproven(config.limits);
+    this.#unproven = new Admission({ ...config.limits, unproven_prefix: "" });
     this.#repeated = new RepeatedLines({ log });
     this.#unregistered = new DeadlineLine({
       period_ms: config.gateway.auth_timeout,
@@ -109,6 +109,14 @@ export class ControlServer implements ConnectionEvents {
     });
   }
 
+  /** Takes new bounds: for new connections all of them, for open ones what is left of their time. */
+  apply(config: Config): void {
+    this.#config = config;
+    this.#unproven.apply({ ...config.limits, unproven_prefix: "" });
+    this.#unregistered.setPeriod(config.gateway.auth_timeout);
+    this.#http.apply({ idle_ms_max: Math.min(HTTP_IDLE_MS_MAX, config.gateway.auth_timeout) });
+  }
+
   /** No new connections; those that are open go on. */
   stopAccepting(): void {
     this.#accepting = false;
@@ -137,7 +145,7 @@ export class ControlServer implements ConnectionEvents {
   snapshot(): { registered: number; unproven: number; open: number } {
     return {
       registered: this.#registered.size,
-      unproven: this.#unproven.size,
+      unproven: this.#unproven.total,
       open: this.#connections.size,
     };
   }
@@ -176,6 +184,11 @@ export class ControlServer implements ConnectionEvents {
     this.#leave(connection);
   }
 
+  onDismissed(connection: ControlConnection, reason: string): void {
+    connection.send("error", { code: 504, error: reason });
+    this.#leave(connection, reason);
+  }
+
   onOverrun(connection: ControlConnection, limit: Overrun): void {
     this.#log.warn(
       {
@@ -187,13 +200,11 @@ export class ControlServer implements ConnectionEvents {
       "the peer does not take what it is sent; its connection is cut",
     );
     connection.destroy();
-    this.onEnded(connection);
+    this.#leave(connection, limit);
   }
 
   onEnded(connection: ControlConnection): void {
-    this.#unregistered.delete(connection);
-    this.#unregister(connection);
-    this.#leave(connection);
+    this.#leave(connection, "left");
   }
 
   onClosed(connection: ControlConnection): void {
@@ -210,7 +221,7 @@ export class ControlServer implements ConnectionEvents {
       socket.destroy();
       return;
     }
-    if (this.#unproven.admit(socket.remoteAddress) === null) {
+    if (this.#unproven.enter(socket.remoteAddress) === null) {
       this.#welcome(socket);
       return;
     }
@@ -223,7 +234,7 @@ export class ControlServer implements ConnectionEvents {
         socket.destroy();
         return;
       }
-      const limit = this.#unproven.admit(address);
+      const limit = this.#unproven.enter(address);
       if (limit === null) {
         this.#welcome(socket);
         return;
@@ -258,6 +269,8 @@ export class ControlServer implements ConnectionEvents {
       this.#refuse(connection, 502, "502 missing id/token", asked);
     } else if (!isRole(asked.role)) {
       this.#refuse(connection, 502, "502 invalid role", asked);
+    } else if (this.#broker.refusing !== null) {
+      this.#refuse(connection, 504, `504 ${this.#broker.refusing}`, asked);
     } else if (
       this.#registry.size >= this.#config.gateway.max_connections ||
       !this.#registry.hasSpaceFor(asked.id)
@@ -270,6 +283,8 @@ export class ControlServer implements ConnectionEvents {
       connection.id = asked.id;
       connection.max_conn = asked.role === "server" ? asked.max_conn : 1;
       connection.registered = true;
+      connection.since_unix_ms = Date.now();
+      connection.principal = asked.id;
       this.#unregistered.delete(connection);
       this.#prove(connection);
       this.#registry.add(connection);
@@ -345,17 +360,17 @@ export class ControlServer implements ConnectionEvents {
   }
 
   /** The id is free at once, whatever the connection still has to send. */
-  #unregister(connection: ControlConnection): void {
+  #unregister(connection: ControlConnection, reason: string): void {
     if (!this.#registered.delete(connection)) return;
     this.#registry.delete(connection);
-    this.#log.info({ status: "disconnected", ...who(connection) }, "a peer is gone");
+    this.#log.info({ status: "disconnected", ...who(connection), reason }, "a peer is gone");
     this.#broker.onOffline(connection);
   }
 
   /** Ends our side; the peer has a moment to end its own. */
-  #leave(connection: ControlConnection): void {
+  #leave(connection: ControlConnection, reason = "ended by the gateway"): void {
     this.#unregistered.delete(connection);
-    this.#unregister(connection);
+    this.#unregister(connection, reason);
     if (!this.#connections.has(connection)) return;
     connection.finish();
     if (!this.#leaving.has(connection)) this.#leaving.add(connection);
@@ -365,7 +380,7 @@ export class ControlServer implements ConnectionEvents {
   #prove(connection: ControlConnection): void {
     if (!connection.unproven) return;
     connection.unproven = false;
-    this.#unproven.release(connection.address);
+    this.#unproven.leave(connection.address);
   }
 
   #dispose(): void {

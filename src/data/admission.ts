@@ -16,11 +16,16 @@ export interface AdmissionOptions {
 }
 
 export class Admission {
-  readonly #options: AdmissionOptions;
+  #options: AdmissionOptions;
   readonly #perAddress = new Map<string, number>();
   #total = 0;
 
   constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /** Takes new bounds; who is in already stays. */
+  apply(options: AdmissionOptions): void {
     this.#options = options;
   }
 

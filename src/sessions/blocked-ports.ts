@@ -71,7 +71,8 @@ export class BlockedPorts {
     this.#tried[kind].delete(event.port);
     // A worker that died proves nothing about the port: the next turn tries it again.
     if (event.reason === "plane_failed") return true;
-    this.#pools[kind].free(event.port);
+    // The range may have become smaller meanwhile.
+    if (this.#pools[kind].has(event.port)) this.#pools[kind].free(event.port);
     this.#log.info(
       { status: "port_unblocked", kind, port: event.port },
       "the port can be bound again",

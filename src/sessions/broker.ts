@@ -13,6 +13,7 @@
  * a port that cannot be bound is Blocked and another one tried, a server that left is replaced by
  * the next choice, an asker that left is forgotten.
  */
+import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
 import type { PlaneKind, PortOpenError } from "../data/plane.ts";
 import { DeadlineLine } from "./deadline-line.ts";
@@ -44,14 +45,15 @@ export class Broker {
   readonly #sessions: SessionTable;
   readonly #log: Log;
   readonly #repeated: RepeatedLines;
-  readonly #waiting_max: number;
-  readonly #waiting_per_client_max: number;
-  readonly #srt: SrtRules;
+  #waiting_max: number;
+  #waiting_per_client_max: number;
+  #srt: SrtRules;
   readonly #line: WaitingLine;
   /** Every request that waits or has waited and is being opened; the time runs on for both. */
   readonly #patience: DeadlineLine<Ticket>;
   #next_turn = 0;
-  #stopping = false;
+  /** Why there are no new sessions now; null while there are. */
+  #refusing: string | null = null;
   #serving = false;
 
   constructor(
@@ -98,8 +100,8 @@ export class Broker {
       asker.refused({ request_id, code: 502, error: mistake }, request.trace_id);
       return;
     }
-    if (this.#stopping) {
-      this.#refuse(ticket, 504, "the gateway is stopping");
+    if (this.#refusing !== null) {
+      this.#refuse(ticket, 504, this.#refusing);
       return;
     }
     if (this.#line.asleep && this.#attempt(ticket, NO_CLAIMS)) return;
@@ -143,7 +145,7 @@ export class Broker {
   /** Serves whoever can be served: called whenever a server, room or a port has come free. */
   wake(): void {
     // Giving something back inside a pass comes round here; the pass that runs sees it.
-    if (this.#serving || this.#stopping) return;
+    if (this.#serving || this.#refusing !== null) return;
     this.#serving = true;
     try {
       this.#serve();
@@ -152,15 +154,37 @@ export class Broker {
     }
   }
 
-  /** No more grants: whoever waits is told so, and so is whoever asks from now on. */
-  stop(): void {
-    this.#stopping = true;
+  /** Why there are no new sessions now; null while there are. */
+  get refusing(): string | null {
+    return this.#refusing;
+  }
+
+  /** No more grants, for this reason: whoever waits is told so, and so is whoever asks from now on. */
+  refuseAll(reason: string): void {
+    this.#refusing = reason;
     for (const ticket of this.#line.all()) {
       this.#line.delete(ticket);
-      this.#refuse(ticket, 504, "the gateway is stopping");
+      this.#refuse(ticket, 504, reason);
     }
+  }
+
+  /** Takes {@link refuseAll} back. */
+  serveAgain(): void {
+    this.#refusing = null;
+  }
+
+  stop(): void {
+    this.refuseAll("the gateway is stopping");
     this.#patience.close();
     this.#repeated.close();
+  }
+
+  /** Takes new bounds; requests that wait already stay, and their time is counted anew. */
+  apply({ limits, gosrt }: Pick<Config, "limits" | "gosrt">): void {
+    this.#waiting_max = limits.waiting_requests_max;
+    this.#waiting_per_client_max = limits.waiting_requests_per_client_max;
+    this.#srt = gosrt;
+    this.#patience.setPeriod(limits.pair_timeout_ms);
   }
 
   snapshot(): { waiting: number } {
@@ -273,7 +297,7 @@ export class Broker {
     const complete = opened === "open" && session.ports.length === portsAsked(request) &&
       session.ports.every((port) => port.phase === "reserved");
     const asker_online = this.#registry.isOnline(asker);
-    if (complete && asker_online && !this.#stopping && this.#registry.isOnline(server)) {
+    if (complete && asker_online && this.#refusing === null && this.#registry.isOnline(server)) {
       this.#patience.delete(ticket);
       this.#grant(server, asker, session);
       return;
@@ -290,8 +314,8 @@ export class Broker {
         },
         "the ports are given back: the client left before its grant",
       );
-    } else if (this.#stopping) {
-      this.#refuse(ticket, 504, "the gateway is stopping");
+    } else if (this.#refusing !== null) {
+      this.#refuse(ticket, 504, this.#refusing);
     } else if (opened === "plane_failed" || (opened === "open" && !complete)) {
       this.#refuse(ticket, 500, "the data plane failed while it opened the port; ask again");
     } else if (ticket.timed_out) {

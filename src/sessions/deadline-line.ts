@@ -9,7 +9,7 @@ import { clearTimeout, setTimeout } from "node:timers";
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export class DeadlineLine<Item> {
-  readonly #period_ms: number;
+  #period_ms: number;
   readonly #onDue: (item: Item) => void;
   /** Item → the moment it is due, in `performance.now()` milliseconds; oldest first. */
   readonly #due = new Map<Item, number>();
@@ -29,6 +29,17 @@ export class DeadlineLine<Item> {
     this.#due.delete(item);
     this.#due.set(item, performance.now() + this.#period_ms);
     if (this.#timer === null) this.#arm(this.#period_ms);
+  }
+
+  /** Changes the period, for those that stand in the line as well: their order stays what it is. */
+  setPeriod(period_ms: number): void {
+    const later_ms = period_ms - this.#period_ms;
+    if (later_ms === 0) return;
+    this.#period_ms = period_ms;
+    for (const [item, due] of this.#due) this.#due.set(item, due + later_ms);
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#fire();
   }
 
   has(item: Item): boolean {

@@ -50,6 +50,16 @@ export interface Party {
   readonly id: string;
   /** Ports this server carries at once; 1 for a client, where it means nothing. */
   readonly max_conn: number;
+  /** Where it comes from, `address:port`. */
+  readonly remote: string;
+  /** When it registered, Unix milliseconds. */
+  readonly since_unix_ms: number;
+  /** Who it has proven to be; its id where nothing is to be proven. */
+  readonly principal: string;
+  /** Its control connection is encrypted. */
+  readonly tls: boolean;
   granted(grant: Grant, trace_id: string): void;
   refused(refusal: Refusal, trace_id: string): void;
+  /** Ends the registration; the peer is told why. */
+  dismiss(reason: string): void;
 }

@@ -44,6 +44,19 @@ export class Registry {
     return this.#id_chars + id.length <= ID_CHARS_IN_ALL_MAX;
   }
 
+  find(role: Role, id: string): Party | undefined {
+    return this.#of(role).get(id);
+  }
+
+  *parties(): Generator<Party> {
+    yield* this.#servers.values();
+    yield* this.#clients.values();
+  }
+
+  portsInUse(server_id: string): number {
+    return this.#ports_in_use.get(server_id) ?? 0;
+  }
+
   server(id: string): Party | undefined {
     return this.#servers.get(id);
   }
@@ -73,14 +86,14 @@ export class Registry {
 
   /** Ports a server can still carry. */
   room(server: Party): number {
-    return Math.max(0, server.max_conn - (this.#ports_in_use.get(server.id) ?? 0));
+    return Math.max(0, server.max_conn - (this.portsInUse(server.id)));
   }
 
   /** Counts ports of a server as in use, or with a negative number as free again. */
   usePorts(server_id: string, ports: number): void {
     const server = this.#servers.get(server_id);
     if (server !== undefined) this.#room_in_all -= this.room(server);
-    const in_use = (this.#ports_in_use.get(server_id) ?? 0) + ports;
+    const in_use = this.portsInUse(server_id) + ports;
     if (in_use > 0) this.#ports_in_use.set(server_id, in_use);
     else this.#ports_in_use.delete(server_id);
     if (server !== undefined) this.#room_in_all += this.room(server);

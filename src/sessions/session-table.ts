@@ -9,6 +9,7 @@
  * that end leaves. The planes report; this table is the only one that moves a port's state.
  */
 import { randomBytes } from "node:crypto";
+import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
 import {
   type Plane,
@@ -26,6 +27,15 @@ import { Session, type SessionPort } from "./session.ts";
 
 /** One thing per plane. */
 export type PerPlane<T> = Readonly<Record<PlaneKind, T>>;
+
+/**
+ * Why a session is ended before its time.
+ * - `kicked`: an operator ended it, or the registration that it belongs to.
+ * - `drained`: the drain's deadline came.
+ * - `revoked`: one of its ends may not be here any more.
+ * - `quota`: one of its ends has used up what it may carry.
+ */
+export type EndReason = "kicked" | "drained" | "revoked" | "quota";
 
 type PortEvent<Type extends PortReport["type"]> = Extract<PortReport, { type: Type }>;
 
@@ -68,7 +78,7 @@ export class SessionTable {
   readonly #occupied = new Set<SessionPort>();
   #occupied_revision = 0;
   #chars = 0;
-  #onEmpty: (() => void) | null = null;
+  readonly #whenEmpty: (() => void)[] = [];
 
   constructor(
     options: {
@@ -189,10 +199,44 @@ export class SessionTable {
     for (const port of this.#allPorts()) this.#releasePort(port);
   }
 
-  /** Resolves when no session is left. At most one caller waits at a time. */
+  /** Resolves when no session is left. */
   whenEmpty(): Promise<void> {
     if (this.#sessions.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onEmpty = resolve);
+    return new Promise((resolve) => this.#whenEmpty.push(resolve));
+  }
+
+  get(session_id: string): Session | undefined {
+    return this.#sessions.get(session_id);
+  }
+
+  all(): IterableIterator<Session> {
+    return this.#sessions.values();
+  }
+
+  /** Ends a session before its time: somebody has ordered it, or a rule has. False: there is none. */
+  end(session_id: string, why: { reason: EndReason; by: string }): boolean {
+    const session = this.#sessions.get(session_id);
+    if (session === undefined) return false;
+    const { request_id, server_id, client_id, trace_id } = session;
+    this.#log.info(
+      {
+        status: "session_ended",
+        session_id,
+        request_id,
+        server_id,
+        client_id,
+        ...traced(trace_id),
+        ...why,
+      },
+      "the session is ended before its time",
+    );
+    this.release(session);
+    return true;
+  }
+
+  /** Takes a new time for reservations, those that run included. */
+  apply({ gateway }: Pick<Config, "gateway">): void {
+    this.#unpaired.setPeriod(gateway.auth_timeout);
   }
 
   close(): void {
@@ -344,10 +388,8 @@ export class SessionTable {
     if (session.ports.length > 0) return;
     this.#sessions.delete(session.id);
     this.#chars -= session.chars;
-    if (this.#sessions.size === 0 && this.#onEmpty !== null) {
-      this.#onEmpty();
-      this.#onEmpty = null;
-    }
+    if (this.#sessions.size > 0) return;
+    for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
   #add(session: Session): void {

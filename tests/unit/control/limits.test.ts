@@ -1,23 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { Unproven } from "../../../src/control/unproven.ts";
 import { ZMQ_FIRST } from "../sessions/fixture.ts";
 import { endGatewaysAfterEach, startGateway } from "./gateway-fixture.ts";
 
 endGatewaysAfterEach();
-
-describe("Unproven", () => {
-  test("counts in all and per address, and forgets an address with its last connection", () => {
-    const unproven = new Unproven({ unproven_max: 3, unproven_per_address_max: 2 });
-    expect([unproven.admit("a"), unproven.admit("a")]).toEqual([null, null]);
-    expect(unproven.admit("a")).toBe("unproven_per_address_max");
-    expect(unproven.admit("b")).toBeNull();
-    expect(unproven.admit("c")).toBe("unproven_max");
-    unproven.release("a");
-    expect(unproven.admit("a")).toBeNull();
-    for (const address of ["a", "a", "b"]) unproven.release(address);
-    expect(unproven.size).toBe(0);
-  });
-});
 
 describe("connections that do not register", () => {
   test("are bounded, and a burst beyond the bound is one line with a count", async () => {

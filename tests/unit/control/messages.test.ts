@@ -115,7 +115,7 @@ describe("trace_id", () => {
     expect(read('{"type":"a","Trace_ID":"4bf9-é"}')?.trace_id).toBe("4bf9-é");
   });
 
-  test.each([5, {}, null, ["x"], "x".repeat(129)])("is absent where it is %j", (trace_id) => {
+  test.each([5, {}, null, [["x"]], "x".repeat(129)])("is absent where it is %j", (trace_id) => {
     expect(read(JSON.stringify({ type: "a", trace_id }))?.trace_id).toBe("");
   });
 

@@ -1,17 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { PortOpenError } from "../../../src/data/plane.ts";
-import { Fixture, type FixtureOptions, settled, SRT_FIRST, ZMQ_FIRST } from "./fixture.ts";
+import { settled, SRT_FIRST, withFixture, ZMQ_FIRST } from "./fixture.ts";
 
 const BOTH = { need_zmq: true, need_srt: true };
-
-async function withFixture(options: FixtureOptions, run: (fixture: Fixture) => Promise<void>) {
-  const fixture = new Fixture(options);
-  try {
-    await run(fixture);
-  } finally {
-    fixture.close();
-  }
-}
 
 describe("a request that can be served", () => {
   test("gets the lowest port of each plane, and both ends the same grant", async () => {

@@ -51,3 +51,16 @@ test("nothing comes due after close, and a period beyond the timers of the runti
   expect(due).toEqual([]);
   long.close();
 });
+
+test("another period holds for those that stand in the line as well, in their order", async () => {
+  const due = new EventList<string>();
+  const line = new DeadlineLine<string>({
+    period_ms: 3_600_000,
+    onDue: (item) => due.push(item),
+  });
+  for (const item of ["a", "b"]) line.add(item);
+  line.setPeriod(10);
+  line.add("c");
+  await due.find((item) => item === "c");
+  expect(due.items).toEqual(["a", "b", "c"]);
+});

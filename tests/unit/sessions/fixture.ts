@@ -16,9 +16,16 @@ export class FakeParty implements Party {
   readonly max_conn: number;
   readonly grants = new EventList<Grant>();
   readonly refusals = new EventList<Refusal>();
+  readonly remote = "192.0.2.1:1";
+  readonly since_unix_ms = 0;
+  readonly principal: string;
+  readonly tls = false;
+  /** Why it was dismissed; null while it was not. */
+  dismissed: string | null = null;
   constructor(options: { role: Role; id: string; max_conn?: number }) {
     this.role = options.role;
     this.id = options.id;
+    this.principal = options.id;
     this.max_conn = options.max_conn ?? 1;
   }
   granted(grant: Grant): void {
@@ -26,6 +33,9 @@ export class FakeParty implements Party {
   }
   refused(refusal: Refusal): void {
     this.refusals.push(refusal);
+  }
+  dismiss(reason: string): void {
+    this.dismissed = reason;
   }
   grant(request_id: string): Promise<Grant> {
     return this.grants.find((grant) => grant.request_id === request_id);
@@ -143,4 +153,17 @@ function pool(kind: PlaneKind, first: number, count: number): PortPool {
 /** Lets everything that is already under way without I/O come to its end. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
+
+/** Runs a test over a fixture that is closed whatever happens. */
+export async function withFixture(
+  options: FixtureOptions,
+  run: (fixture: Fixture) => Promise<void>,
+) {
+  const fixture = new Fixture(options);
+  try {
+    await run(fixture);
+  } finally {
+    fixture.close();
+  }
 }

@@ -88,4 +88,32 @@ describe("PortPool", () => {
       { seed, numRuns: 200 },
     );
   });
+
+  test("a smaller range keeps what is in use outside it until it is freed", () => {
+    const pool = new PortPool({ kind: "zmq", first: 10, last: 14 });
+    for (let i = 0; i < 5; i++) pool.reserve();
+    pool.occupy(14);
+    pool.block(13);
+    pool.free(10);
+    pool.resize(10, 11);
+    expect(pool.counts()).toEqual({ total: 4, idle: 1, reserved: 2, occupied: 1, blocked: 0 });
+    expect(pool.letters()).toBe("irll");
+    expect([pool.state(14), pool.has(13), pool.has(12)]).toEqual(["occupied", false, true]);
+    pool.occupy(12);
+    pool.free(12);
+    pool.free(14);
+    expect([pool.has(12), pool.has(14), pool.counts().total]).toEqual([false, false, 2]);
+    expect([pool.reserve(), pool.reserve()]).toEqual([10, null]);
+  });
+
+  test("a range may grow, move and come back round ports in use", () => {
+    const pool = new PortPool({ kind: "zmq", first: 10, last: 11 });
+    expect(pool.reserve()).toBe(10);
+    pool.resize(20, 21);
+    expect([pool.reserve(), pool.reserve(), pool.reserve()]).toEqual([20, 21, null]);
+    pool.resize(9, 12);
+    expect(pool.letters()).toBe("iriill");
+    expect([pool.reserve(), pool.reserve(), pool.reserve(), pool.reserve()])
+      .toEqual([9, 11, 12, null]);
+  });
 });
