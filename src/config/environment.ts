@@ -69,9 +69,13 @@ export function readEnvironment(
   return { overrides, problems };
 }
 
-/** A variable is always text; where the key does not take the text, it is read as YAML would. */
+/**
+ * A variable is always text; where the key does not take the text, it is read as YAML would. Of a key
+ * that is a list it has the entries, with commas between them.
+ */
 function typed(schema: z.ZodType, raw: string): unknown {
   if (schema.safeParse(raw).success) return raw;
+  if (schema.safeParse([]).success) return raw.split(",").map((entry) => entry.trim());
   if (/^-?\d{1,15}(?:\.\d{1,15})?$/.test(raw)) return Number(raw);
   if (raw === "true") return true;
   if (raw === "false") return false;

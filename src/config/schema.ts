@@ -12,6 +12,7 @@ import {
   duration,
   flag,
   integer,
+  networks,
   passphrase,
   ports,
   size,
@@ -91,6 +92,10 @@ export const configSchema = z.strictObject({
   streams: z.record(z.string().regex(/^[\w./-]{1,64}$/), streamSchema, {
     error: (issue) => issue.code === "invalid_key" ? streamName : undefined,
   }).default({}),
+  proxy_protocol: z.strictObject({
+    trusted: networks({ max: 256 }).default([]),
+    mode: choice(["required", "optional"]).default("required"),
+  }).prefault({}),
   logging: z.strictObject({
     level: choice(["debug", "info", "warn", "error"]).default("info"),
     format: choice(["json", "text"]).default("json"),

@@ -3,6 +3,7 @@
  * allowed, so that every report reads `found X; allowed: Y` whatever rule was broken.
  */
 import { z } from "zod";
+import { normalizeNetwork } from "./address-set.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { formatSize, parseSize } from "./size.ts";
 import { parsePortRange } from "./port-range.ts";
@@ -34,6 +35,20 @@ export function text(what: string) {
 export function address() {
   const allowed = 'an IPv4 or IPv6 address, for instance "0.0.0.0" or "::1"';
   return z.union([z.ipv4(allowed), z.ipv6(allowed)], allowed);
+}
+
+/** A list of addresses and networks, as {@link normalizeNetwork} writes them. */
+export function networks(limits: { max: number }) {
+  const allowed = 'an address or a network, for instance "192.0.2.7" or "2001:db8::/32"';
+  const network = z.string(allowed).transform((raw, context) => {
+    const normal = normalizeNetwork(raw);
+    if (normal !== null) return normal;
+    context.addIssue({ code: "custom", message: allowed });
+    return z.NEVER;
+  });
+  const list = `a list of at most ${limits.max} addresses and networks, for instance ` +
+    '["192.0.2.7", "10.0.0.0/8"]';
+  return z.array(network, list).max(limits.max, list);
 }
 
 /** A duration between two bounds in milliseconds; the output is milliseconds. */

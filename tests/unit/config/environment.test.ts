@@ -24,6 +24,7 @@ test("every kind of value can come from a variable", () => {
       RELAYX_LOGGING_MAX_SIZE: "1MB",
       RELAYX_LOGGING_FILE_PATH: "123",
       RELAYX_LOGGING_LEVEL: "debug",
+      RELAYX_PROXY_PROTOCOL_TRUSTED: "192.0.2.7, 2001:db8::/32,10.0.0.0/8",
     },
   });
   expect(config.gateway.tcp_port).toBe(6000);
@@ -31,12 +32,27 @@ test("every kind of value can come from a variable", () => {
   expect(config.gateway.session_idle_timeout).toBe(0);
   expect(config.zeromq.port_range).toEqual({ first: 3000, last: 3010 });
   expect(config.gosrt.port_range).toEqual({ first: 3000, last: 3000 });
+  expect(config.proxy_protocol.trusted).toEqual(["192.0.2.7", "2001:db8::/32", "10.0.0.0/8"]);
   expect(config.logging).toMatchObject({
     compress: false,
     max_size: 1_048_576,
     file_path: "123",
     level: "debug",
   });
+});
+
+test("a list of one entry, and of none", () => {
+  const trusted = (value: string) =>
+    loadConfig({ env: { RELAYX_PROXY_PROTOCOL_TRUSTED: value } }).config.proxy_protocol.trusted;
+  expect(trusted("::1")).toEqual(["::1"]);
+  expect(trusted("")).toEqual([]);
+});
+
+test("a wrong entry of a list is named", () => {
+  expect(complaints({ RELAYX_PROXY_PROTOCOL_TRUSTED: "192.0.2.7,somewhere" })).toBe(
+    'RELAYX_PROXY_PROTOCOL_TRUSTED proxy_protocol.trusted.1: found "somewhere"; allowed: an ' +
+      'address or a network, for instance "192.0.2.7" or "2001:db8::/32"',
+  );
 });
 
 test("wrong values name the variable", () => {

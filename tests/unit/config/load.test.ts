@@ -79,6 +79,7 @@ const DEFAULTS = {
     shared_sessions_max: 1000,
   },
   streams: {},
+  proxy_protocol: { trusted: [] as string[], mode: "required" },
   logging: {
     level: "info",
     format: "json",
@@ -150,6 +151,11 @@ describe("what is valid", () => {
   test("SRT ports may have the numbers of TCP ports, the control port among them", () => {
     const { config } = load('gosrt: { port_range: "2300-6000" }');
     expect(config.gosrt.port_range).toEqual({ first: 2300, last: 6000 });
+  });
+
+  test("lists of addresses are written in one way", () => {
+    const { config } = load('proxy_protocol: { trusted: ["10.1.2.3/8", "2001:DB8:0::1"] }');
+    expect(config.proxy_protocol.trusted).toEqual(["10.0.0.0/8", "2001:db8::1"]);
   });
 
   test("anchors work within their bound", () => {
@@ -228,6 +234,14 @@ describe("what is wrong says so", () => {
       '"off", or a port or first-last, for instance "2349" or "2346-2349"',
     ],
     ["gosrt", "shared_sessions_max", "0", "0", integer(1, 10_000)],
+    [
+      "proxy_protocol",
+      "trusted",
+      "10.0.0.0/8",
+      '"10.0.0.0/8"',
+      'a list of at most 256 addresses and networks, for instance ["192.0.2.7", "10.0.0.0/8"]',
+    ],
+    ["proxy_protocol", "mode", "guess", '"guess"', "one of required, optional"],
     ["logging", "level", "trace", '"trace"', "one of debug, info, warn, error"],
     ["logging", "format", "xml", '"xml"', "one of json, text"],
     ["logging", "output", "syslog", '"syslog"', "one of console, file"],
@@ -265,6 +279,13 @@ describe("what is wrong says so", () => {
     const column = value === "" ? 3 : 3 + key.length + 2;
     expect(complaints(`# first line\n${section}:\n  ${key}: ${value}\n`)).toEqual([
       `config.yaml:3:${column} ${section}.${key}: found ${found}; allowed: ${allowed}`,
+    ]);
+  });
+
+  test("an entry of a list at its own place", () => {
+    expect(complaints('proxy_protocol:\n  trusted: ["::1", "10.0.0.0/33"]\n')).toEqual([
+      'config.yaml:2:20 proxy_protocol.trusted.1: found "10.0.0.0/33"; allowed: an address or a ' +
+      'network, for instance "192.0.2.7" or "2001:db8::/32"',
     ]);
   });
 
@@ -324,9 +345,9 @@ loging: 3
     expect(complaints("gosrt:\n  colour: red\n")).toEqual([
       `config.yaml:2:3 gosrt.colour: found an unknown key; allowed: ${keys}`,
     ]);
+    const every = [...sections().keys(), "streams"].join(", ");
     expect(complaints("gatway: {}\n")).toEqual([
-      "config.yaml:1:1 gatway: found an unknown section; allowed: gateway, zeromq, gosrt, logging, " +
-      'limits, streams; did you mean "gateway"?',
+      `config.yaml:1:1 gatway: found an unknown section; allowed: ${every}; did you mean "gateway"?`,
     ]);
     expect(complaints('"a\\e[2Jb": 1\n__proto__: 2\n').map((line) => line.split(":")[2].slice(2)))
       .toEqual([
