@@ -18,6 +18,10 @@ interface CrossCheck {
   check: (config: Config) => Omit<CrossFinding, "keys"> | null;
 }
 
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
+
 /** A limit that is part of another limit may not be greater than it. */
 function withinLimit(part: keyof Config["limits"], whole: keyof Config["limits"]): CrossCheck {
   return {
@@ -82,6 +86,36 @@ function streamWithoutPort({ gosrt, streams }: Config): ReturnType<CrossCheck["c
   return null;
 }
 
+/** Whoever can reach the admin port without a token may end every session. */
+function adminWithoutToken({ admin }: Config): ReturnType<CrossCheck["check"]> {
+  const { bind_address, port, token, read_token } = admin;
+  if (token === "" && port !== "off" && !isLoopback(bind_address)) {
+    return {
+      path: ["admin", "bind_address"],
+      code: "token_missing",
+      found: `admin.bind_address "${bind_address}", which others can reach, without an admin.token`,
+      allowed: "an admin.token, or an address of this machine alone (127.0.0.1, ::1)",
+    };
+  }
+  if (token === "" && read_token !== "") {
+    return {
+      path: ["admin", "read_token"],
+      code: "token_missing",
+      found: "an admin.read_token without an admin.token, so that orders would need none",
+      allowed: "an admin.token as well",
+    };
+  }
+  if (token !== "" && token === read_token) {
+    return {
+      path: ["admin", "read_token"],
+      code: "token_twice",
+      found: "the same token for reading and for orders",
+      allowed: "two different tokens, or no admin.read_token",
+    };
+  }
+  return null;
+}
+
 const CHECKS: readonly CrossCheck[] = [
   {
     // Only the TCP range can collide with the control port: SRT ports are UDP and may share numbers.
@@ -117,6 +151,19 @@ const CHECKS: readonly CrossCheck[] = [
   },
   { keys: ["gosrt.shared_port", "gosrt.port_range"], check: udpPortTwice },
   { keys: ["gosrt.shared_port"], check: streamWithoutPort },
+  {
+    keys: ["admin.bind_address", "admin.port", "admin.token", "admin.read_token"],
+    check: adminWithoutToken,
+  },
+  {
+    keys: ["admin.connections_per_address_max", "admin.connections_max"],
+    check: ({ admin: { connections_per_address_max: part, connections_max: whole } }) =>
+      part <= whole ? null : {
+        code: "limit_exceeded",
+        found: `admin.connections_per_address_max ${part} with admin.connections_max ${whole}`,
+        allowed: "admin.connections_per_address_max of at most admin.connections_max",
+      },
+  },
   withinLimit("unproven_per_address_max", "unproven_max"),
   withinLimit("srt_unproven_per_address_max", "srt_unproven_max"),
   withinLimit("waiting_requests_per_client_max", "waiting_requests_max"),

@@ -8,9 +8,11 @@
 import { z } from "zod";
 import {
   address,
+  bearerToken,
   choice,
   duration,
   flag,
+  hostNames,
   integer,
   networks,
   passphrase,
@@ -29,6 +31,8 @@ const COUNT_MAX = 1_000_000;
 const BANDWIDTH_BPS_MAX = 1_000_000_000_000;
 
 const PORTS_OR_OFF = '"off", or a port or first-last, for instance "2349" or "2346-2349"';
+
+const ADMIN_PORT = '"off", or a whole number from 0 to 65535 (0 is any free port)';
 
 /** The name of a stream goes into stream ids, URLs and the log as it is. */
 const streamName = "a name of 1 to 64 letters, digits, and . _ / -";
@@ -95,6 +99,19 @@ export const configSchema = z.strictObject({
   proxy_protocol: z.strictObject({
     trusted: networks({ max: 256 }).default([]),
     mode: choice(["required", "optional"]).default("required"),
+  }).prefault({}),
+  admin: z.strictObject({
+    bind_address: address().default("127.0.0.1"),
+    port: z.union([z.literal("off"), integer({ min: 0, max: 65_535 })], ADMIN_PORT).default(8080),
+    token: bearerToken().default(""),
+    read_token: bearerToken().default(""),
+    metrics_open: flag().default(false),
+    allowed_hosts: hostNames({ max: 64 }).default([]),
+    connections_max: integer({ min: 8, max: 65_536 }).default(256),
+    connections_per_address_max: integer({ min: 8, max: 65_536 }).default(128),
+    request_timeout_ms: integer({ min: 100, max: 60_000, unit: "ms" }).default(5000),
+    events_max: integer({ min: 100, max: COUNT_MAX }).default(20_000),
+    events_size_max: size({ min: 65_536, max: 1024 ** 3 }).prefault("16MB"),
   }).prefault({}),
   logging: z.strictObject({
     level: choice(["debug", "info", "warn", "error"]).default("info"),

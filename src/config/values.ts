@@ -51,6 +51,23 @@ export function networks(limits: { max: number }) {
   return z.array(network, list).max(limits.max, list);
 }
 
+/** A list of names that a Host header may have, in small letters. */
+export function hostNames(limits: { max: number }) {
+  const allowed = 'a host name without a port, for instance "relay.example"';
+  const name = z.string(allowed).regex(/^[\w.-]{1,253}$/, allowed).transform((raw) =>
+    raw.toLowerCase()
+  );
+  const list = `a list of at most ${limits.max} host names, for instance ["relay.example"]`;
+  return z.array(name, list).max(limits.max, list);
+}
+
+/** What a program says to be let in by HTTP, or none. Shorter ones could be found by trying. */
+export function bearerToken() {
+  const allowed = 'a token of 16 to 256 characters without blanks, or "" for none';
+  return z.string(allowed)
+    .refine((text) => text === "" || /^[\x21-\x7e]{16,256}$/.test(text), allowed);
+}
+
 /** A duration between two bounds in milliseconds; the output is milliseconds. */
 export function duration(limits: { min: number; max: number; zero?: string }) {
   const zero = limits.zero === undefined ? "" : `, or 0 for ${limits.zero}`;

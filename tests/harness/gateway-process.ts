@@ -271,6 +271,8 @@ export class GatewayProcess {
       gateway: { bind_address: this.host, tcp_port: control, shutdown_timeout: "300ms" },
       zeromq: { port_range: `${tcp.first}-${tcp.last}` },
       gosrt: { port_range: `${srt.first}-${srt.last}` },
+      // Many gateways run at once, and only tests of it need an admin port.
+      admin: { port: "off" },
       logging: { level: "info", format: "json", output: "console" },
     };
     for (const [section, keys] of Object.entries(settings)) {

@@ -278,3 +278,76 @@ describe("the values", () => {
     expect(problem.allowed).toContain("mapping");
   });
 });
+
+describe("the admin port", () => {
+  const token = "a-token-of-16-characters";
+
+  test("needs a token where others can reach it", () => {
+    expect(problems('admin:\n  bind_address: "0.0.0.0"\n')).toEqual([{
+      file,
+      line: 2,
+      column: 17,
+      key: "admin.bind_address",
+      code: "token_missing",
+      found: 'admin.bind_address "0.0.0.0", which others can reach, without an admin.token',
+      allowed: "an admin.token, or an address of this machine alone (127.0.0.1, ::1)",
+    }]);
+    for (const address of ["192.0.2.7", "::", "::ffff:127.0.0.1"]) {
+      expect(findings(`admin:\n  bind_address: "${address}"\n`)).toEqual([
+        "2:17 admin.bind_address token_missing",
+      ]);
+    }
+    expect(findings('admin:\n  bind_address: "0.0.0.0"\n', { RELAYX_ADMIN_TOKEN: token })).toEqual(
+      [],
+    );
+    expect(findings('admin:\n  bind_address: "0.0.0.0"\n  port: "off"\n')).toEqual([]);
+    for (const address of ["127.0.0.1", "127.8.9.1", "::1"]) {
+      expect(findings(`admin:\n  bind_address: "${address}"\n`)).toEqual([]);
+    }
+  });
+
+  test("has a token for reading only beside one for orders, and another one", () => {
+    expect(findings(`admin:\n  read_token: ${token}\n`)).toEqual([
+      "2:15 admin.read_token token_missing",
+    ]);
+    expect(findings(`admin:\n  token: ${token}\n  read_token: ${token}\n`)).toEqual([
+      "3:15 admin.read_token token_twice",
+    ]);
+    expect(findings(`admin:\n  token: ${token}\n  read_token: ${token}2\n`)).toEqual([]);
+  });
+
+  test("shows no token, whatever is wrong with it", () => {
+    const [problem] = problems("admin:\n  token: short-secret\n");
+    expect(problem).toMatchObject({
+      key: "admin.token",
+      found: "a value that is not shown",
+      allowed: 'a token of 16 to 256 characters without blanks, or "" for none',
+    });
+    const [other] = problems("", { RELAYX_ADMIN_READ_TOKEN: "another secret with blanks" });
+    expect(JSON.stringify(other)).not.toContain("another secret");
+  });
+
+  test("lets no address have more connections than all", () => {
+    expect(findings("admin:\n  connections_max: 100\n")).toEqual([
+      "2:20 admin.connections_max limit_exceeded",
+    ]);
+  });
+
+  test("takes names and ports as they are written", () => {
+    const read = (text: string, env: Record<string, string> = {}) => {
+      writeFileSync(file, text);
+      return loadConfig({ path: file, env }).config.admin;
+    };
+    expect(read('admin:\n  allowed_hosts: ["Relay.Example"]\n').allowed_hosts).toEqual([
+      "relay.example",
+    ]);
+    const env = { RELAYX_ADMIN_ALLOWED_HOSTS: "a.example, b.example", RELAYX_ADMIN_PORT: "off" };
+    expect(read("", env)).toMatchObject({
+      allowed_hosts: ["a.example", "b.example"],
+      port: "off",
+    });
+    expect(read("", { RELAYX_ADMIN_PORT: "0" }).port).toBe(0);
+    expect(findings('admin:\n  allowed_hosts: ["a:80"]\n')[0]).toContain("wrong_value");
+    expect(findings("admin:\n  port: on\n")).toEqual(["2:9 admin.port wrong_value"]);
+  });
+});

@@ -38,6 +38,7 @@ export function configOf(sections: Sections = {}): Config {
   const config = configSchema.parse({});
   Object.assign(config.gateway, { bind_address: "127.0.0.1", tcp_port: 0 }, sections.gateway);
   Object.assign(config.limits, sections.limits);
+  config.admin.port = "off";
   return config;
 }
 
