@@ -199,6 +199,13 @@ export class Gateway {
     };
   }
 
+  /** Whether every data worker turns: see {@link Plane.beat}. For the watchdog. */
+  async beat(within_ms: number): Promise<boolean> {
+    const { zmq, srt } = this.#planes;
+    const turned = await Promise.all([zmq.beat(within_ms), srt.beat(within_ms)]);
+    return turned.every(Boolean);
+  }
+
   #listener(kind: PlaneKind): PlaneListener {
     return (event) => {
       if (event.type === "stream" || event.type === "streams") this.#streams.onReport(event);

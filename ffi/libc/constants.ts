@@ -54,3 +54,4 @@ export const EFD_NONBLOCK = 0o4000;
 export const EFD_CLOEXEC = 0o2000000;
 export const POLLIN = 0x1;
 export const MFD_CLOEXEC = 0x1;
+export const CLOCK_MONOTONIC = 1;

@@ -49,6 +49,8 @@ export const libcSymbols = {
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   /** `int poll(struct pollfd *fds, nfds_t nfds, int timeout)` */
   poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
+  /** `int clock_gettime(clockid_t clockid, struct timespec *tp)` */
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   /** `int getpagesize(void)` */
   getpagesize: { parameters: [], result: "i32" },
   /** `int memfd_create(const char *name, unsigned int flags)` */

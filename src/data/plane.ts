@@ -234,6 +234,11 @@ export interface PlaneSnapshot {
   /** How many times a worker had to be replaced since the start. */
   workers_replaced: number;
   ports_open: number;
+  /**
+   * Of each worker: the longest turn of its loop in the last second, ms, in which it served nobody
+   * else; null when it hangs or is being replaced.
+   */
+  loop_lag_ms: (number | null)[];
 }
 
 export interface Plane {
@@ -252,6 +257,12 @@ export interface Plane {
   /** The totals of an open port, or null when nothing is open there. */
   counters(port: number): PortCounters | null;
   snapshot(): PlaneSnapshot;
+  /**
+   * Wakes every worker and resolves to true when each has turned since, to false when one has not
+   * within the time. A worker that died and is replaced in that time has turned. Made for a watchdog:
+   * a process is fed only while this says true. A plane that closes has nothing to turn and says true.
+   */
+  beat(within_ms: number): Promise<boolean>;
   /** Ends every port and every worker. */
   close(): Promise<void>;
 }

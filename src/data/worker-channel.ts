@@ -5,17 +5,27 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { EFD_CLOEXEC, EFD_NONBLOCK, type Libc } from "../../ffi/libc/mod.ts";
 import type { PlaneEvent, Reservation } from "./plane.ts";
-import type { WorkerCommand, WorkerReport } from "./worker-protocol.ts";
+import { Pulse } from "./pulse.ts";
+import { sharedClockOffset } from "./shared-clock.ts";
+import type { SharedMemory, WorkerCommand, WorkerReport } from "./worker-protocol.ts";
 
 /** What every data worker is started with. */
 export interface WorkerStart<Settings> {
   channel: MessagePort;
   settings: Settings;
-  counters: Float64Array;
+  memory: SharedMemory;
+  /** Its place among the workers of its plane, from 0. */
+  seat: number;
 }
 
 export function workerStart<Settings>(): WorkerStart<Settings> {
   return workerData as WorkerStart<Settings>;
+}
+
+/** The row that the worker tells its turns in. */
+export function ownPulse(libc: Libc): Pulse {
+  const { memory, seat } = workerStart<object>();
+  return new Pulse({ table: memory.pulses, row: seat, clock_offset_ms: sharedClockOffset(libc) });
 }
 
 /** What a worker can be told to do. */
@@ -63,7 +73,7 @@ export class WorkerChannel {
     for (;;) {
       const received = receiveMessageOnPort(this.#port) as { message: WorkerCommand[] } | undefined;
       if (!received) return;
-      for (const command of received.message) carryOut(command, orders);
+      for (const command of received.message) this.#carryOut(command, orders);
     }
   }
 
@@ -76,18 +86,20 @@ export class WorkerChannel {
     this.flush();
     this.#port.close();
   }
-}
 
-function carryOut(command: WorkerCommand, orders: WorkerOrders): void {
-  switch (command.type) {
-    case "open":
-      return orders.open(command.reservation, command.row);
-    case "release":
-      return orders.release(command.port);
-    case "stop":
-      return orders.stop();
-    default:
-      throw new Error(`Unknown command ${JSON.stringify(command satisfies never)}`);
+  #carryOut(command: WorkerCommand, orders: WorkerOrders): void {
+    switch (command.type) {
+      case "open":
+        return orders.open(command.reservation, command.row);
+      case "release":
+        return orders.release(command.port);
+      case "ping":
+        return this.report({ type: "pong" });
+      case "stop":
+        return orders.stop();
+      default:
+        throw new Error(`Unknown command ${JSON.stringify(command satisfies never)}`);
+    }
   }
 }
 

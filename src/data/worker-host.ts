@@ -1,14 +1,17 @@
 /** The control side's end of one data worker: starts it, wakes it, hears it, notices its death. */
+import { performance } from "node:perf_hooks";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Libc } from "../../ffi/libc/mod.ts";
 import { type WorkerName, workerUrl } from "../workers.ts";
-import type { WorkerCommand, WorkerReport } from "./worker-protocol.ts";
+import type { SharedMemory, WorkerCommand, WorkerReport } from "./worker-protocol.ts";
 
 export interface WorkerHostOptions {
   name: WorkerName;
   libc: Libc;
   settings: object;
-  counters: Float64Array;
+  memory: SharedMemory;
+  /** Its place among the workers of its plane. */
+  seat: number;
   onReport: (report: WorkerReport) => void;
   /** Called once when the worker dies without having been told to stop. */
   onFailure: (error: string) => void;
@@ -23,6 +26,7 @@ export class WorkerHost {
   #commands: WorkerCommand[] = [];
   #stopping = false;
   #down = false;
+  #ping: { asked_ms: number; answered: Promise<void>; answer: () => void } | null = null;
   #settle: { resolve: () => void; reject: (error: Error) => void } | null = null;
 
   constructor(options: WorkerHostOptions) {
@@ -31,13 +35,13 @@ export class WorkerHost {
 
   /** Resolves when the worker has spoken; rejects when it dies before. */
   start(): Promise<void> {
-    const { name, settings, counters } = this.#options;
+    const { name, settings, memory, seat } = this.#options;
     // The worker takes its commands from a real MessagePort: Deno's receiveMessageOnPort wants one.
     const { port1, port2 } = new MessageChannel();
     this.#channel = port1;
     port1.on("message", (reports: WorkerReport[]) => reports.forEach((one) => this.#hear(one)));
     this.#worker = new Worker(workerUrl(name), {
-      workerData: { channel: port2, settings, counters },
+      workerData: { channel: port2, settings, memory, seat },
       transferList: [port2],
     });
     this.#worker.on("error", (error: Error) => this.#fail(error.stack ?? String(error)));
@@ -48,6 +52,23 @@ export class WorkerHost {
   /** Commands of one step of the event loop go out together: each waking of the worker has its price. */
   send(command: WorkerCommand): void {
     if (this.#commands.push(command) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  /** Resolves when the worker's loop has turned, or when the worker has died. */
+  ping(): Promise<void> {
+    if (this.#down) return Promise.resolve();
+    if (!this.#ping) {
+      let answer = () => {};
+      const answered = new Promise<void>((resolve) => answer = resolve);
+      this.#ping = { asked_ms: performance.now(), answered, answer };
+      this.send({ type: "ping" });
+    }
+    return this.#ping.answered;
+  }
+
+  /** How long the worker has owed an answer to {@link ping}, ms; 0 where it owes none. */
+  get silent_ms(): number {
+    return this.#ping ? performance.now() - this.#ping.asked_ms : 0;
   }
 
   #flush(): void {
@@ -76,9 +97,16 @@ export class WorkerHost {
     } else if (report.type === "down") {
       if (report.error !== null) this.#fail(report.error);
       else this.#end();
+    } else if (report.type === "pong") {
+      this.#answered();
     } else {
       this.#options.onReport(report);
     }
+  }
+
+  #answered(): void {
+    this.#ping?.answer();
+    this.#ping = null;
   }
 
   #fail(error: string): void {
@@ -93,6 +121,7 @@ export class WorkerHost {
   #end(): void {
     if (this.#down) return;
     this.#down = true;
+    this.#answered();
     this.#channel?.close();
     if (this.#eventfd >= 0) this.#options.libc.close(this.#eventfd);
     void this.#worker?.terminate();

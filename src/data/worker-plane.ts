@@ -2,6 +2,8 @@
  * A plane on one or more workers: hands each port to the worker that carries the fewest, keeps the
  * promise that every open port gets exactly one `closed`, and replaces a worker that dies.
  */
+import { performance } from "node:perf_hooks";
+import { clearTimeout, setTimeout } from "node:timers";
 import { type Libc, openLibc } from "../../ffi/libc/mod.ts";
 import type { WorkerName } from "../workers.ts";
 import { newCounters, readRow } from "./counters.ts";
@@ -16,14 +18,15 @@ import {
   PortOpenError,
   type Reservation,
 } from "./plane.ts";
+import { HANGS_AFTER_MS, longestTurn, newPulses } from "./pulse.ts";
+import { sharedClockOffset } from "./shared-clock.ts";
 import { WorkerHost } from "./worker-host.ts";
-import type { WorkerReport } from "./worker-protocol.ts";
+import type { SharedMemory, WorkerReport } from "./worker-protocol.ts";
 
 export interface WorkerPlaneOptions {
   kind: PlaneKind;
   worker: WorkerName;
   workers: number;
-  port_range: { first: number; last: number };
   /** Asked for once, at the start: it may open libraries. */
   settings: () => object;
   listener: PlaneListener;
@@ -41,6 +44,8 @@ interface OpenPort {
 
 /** A place for a worker; the worker in it may be replaced. */
 interface WorkerSeat {
+  /** From 0. */
+  readonly number: number;
   host: WorkerHost;
   /** Settles when the worker in it can take commands. */
   ready: Promise<void>;
@@ -57,10 +62,11 @@ const NEVER = new Promise<void>(() => {});
 export class WorkerPlane implements Plane {
   readonly kind: PlaneKind;
   readonly #options: WorkerPlaneOptions;
-  readonly #counters: Float64Array;
+  readonly #memory: SharedMemory;
   readonly #ports = new Map<number, OpenPort>();
   readonly #seats: WorkerSeat[] = [];
   #libc!: Libc;
+  #clock_offset_ms = 0;
   #settings: object = {};
   #replaced = 0;
   #closing: Promise<void> | null = null;
@@ -70,14 +76,14 @@ export class WorkerPlane implements Plane {
   constructor(options: WorkerPlaneOptions) {
     this.kind = options.kind;
     this.#options = options;
-    const { first, last } = options.port_range;
-    this.#counters = newCounters(last - first + 1);
+    this.#memory = { counters: newCounters(), pulses: newPulses(options.workers) };
   }
 
   async start(): Promise<void> {
     this.#libc = openLibc();
+    this.#clock_offset_ms = sharedClockOffset(this.#libc);
     this.#settings = this.#options.settings();
-    for (let i = 0; i < this.#options.workers; i++) this.#seats.push(this.#newSeat());
+    for (let i = 0; i < this.#options.workers; i++) this.#seats.push(this.#newSeat(i));
     await Promise.all(this.#seats.map((seat) => seat.ready));
   }
 
@@ -102,7 +108,7 @@ export class WorkerPlane implements Plane {
     // A worker that is being replaced takes the command as soon as it is up.
     if (!seat.up) await Promise.race([seat.ready, opened]);
     open.sent = true;
-    seat.host.send({ type: "open", reservation, row: this.#row(port) });
+    seat.host.send({ type: "open", reservation, row: port });
     await opened;
   }
 
@@ -114,7 +120,7 @@ export class WorkerPlane implements Plane {
   }
 
   counters(port: number): PortCounters | null {
-    return this.#ports.has(port) ? readRow(this.#counters, this.#row(port)) : null;
+    return this.#ports.has(port) ? readRow(this.#memory.counters, port) : null;
   }
 
   snapshot(): PlaneSnapshot {
@@ -123,7 +129,24 @@ export class WorkerPlane implements Plane {
       workers: this.#seats.length,
       workers_replaced: this.#replaced,
       ports_open: this.#ports.size,
+      loop_lag_ms: this.#seats.map((seat) => this.#loopLag(seat)),
     };
+  }
+
+  async beat(within_ms: number): Promise<boolean> {
+    if (this.#closing) return true;
+    if (this.#seats.length === 0) return false;
+    const turned = this.#seats.map(async (seat) => {
+      await seat.ready;
+      await seat.host.ping();
+    });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<false>((resolve) =>
+      timer = setTimeout(() => resolve(false), within_ms)
+    );
+    const answer = await Promise.race([Promise.all(turned).then(() => true), late]);
+    clearTimeout(timer);
+    return answer || this.#closing !== null;
   }
 
   close(): Promise<void> {
@@ -137,22 +160,25 @@ export class WorkerPlane implements Plane {
     for (const port of [...this.#ports.keys()]) this.#rejectPending(port, "released");
   }
 
-  #row(port: number): number {
-    return port - this.#options.port_range.first;
+  #loopLag({ number, host, up }: WorkerSeat): number | null {
+    if (!up || host.silent_ms > HANGS_AFTER_MS) return null;
+    return longestTurn(this.#memory.pulses, number, performance.now() + this.#clock_offset_ms);
   }
 
-  #newSeat(): WorkerSeat {
-    const seat: WorkerSeat = { host: this.#newHost(() => seat), ready: NEVER, up: false, ports: 0 };
+  #newSeat(number: number): WorkerSeat {
+    const host = this.#newHost(number, () => seat);
+    const seat: WorkerSeat = { number, host, ready: NEVER, up: false, ports: 0 };
     seat.ready = this.#bringUp(seat);
     return seat;
   }
 
-  #newHost(seat: () => WorkerSeat): WorkerHost {
+  #newHost(number: number, seat: () => WorkerSeat): WorkerHost {
     return new WorkerHost({
       name: this.#options.worker,
       libc: this.#libc,
       settings: this.#settings,
-      counters: this.#counters,
+      memory: this.#memory,
+      seat: number,
       onReport: (report) => this.#hear(report),
       onFailure: (error) => this.#replace(seat(), error),
     });
@@ -209,7 +235,7 @@ export class WorkerPlane implements Plane {
     while (!this.#closing) {
       await this.#rest();
       if (this.#closing) break;
-      seat.host = this.#newHost(() => seat);
+      seat.host = this.#newHost(seat.number, () => seat);
       try {
         return await this.#bringUp(seat);
       } catch (error) {
@@ -237,7 +263,7 @@ export class WorkerPlane implements Plane {
       open.pending.reject(new PortOpenError(port, "PLANE_FAILED", `the worker died: ${error}`));
       return;
     }
-    const { bytes_up, bytes_down } = readRow(this.#counters, this.#row(port));
+    const { bytes_up, bytes_down } = readRow(this.#memory.counters, port);
     const event: PlaneEvent = {
       type: "closed",
       port,

@@ -6,6 +6,8 @@ import type { PlaneEvent, Reservation } from "./plane.ts";
 export type WorkerCommand =
   | { type: "open"; reservation: Reservation; row: number }
   | { type: "release"; port: number }
+  /** To be answered by `pong` as soon as the loop has turned. */
+  | { type: "ping" }
   | { type: "stop" };
 
 /** From the worker, as lists. `up` comes first: a message sent to it before that may be lost on Bun. */
@@ -14,8 +16,17 @@ export type WorkerReport =
   | { type: "opened"; port: number }
   | { type: "open_failed"; port: number; code: string; message: string }
   | { type: "event"; event: PlaneEvent }
+  | { type: "pong" }
   /** The last word: orderly after `stop`, with an error when the loop broke. */
   | { type: "down"; error: string | null };
+
+/** The memory that the workers of a plane and the control side have in common. */
+export interface SharedMemory {
+  /** See `counters.ts`; a row per port number. */
+  counters: Float64Array;
+  /** See `pulse.ts`; a row per worker. */
+  pulses: Float64Array;
+}
 
 /** The rules that a worker works by, fixed for its life. */
 export interface WorkerSettings {

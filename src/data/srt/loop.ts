@@ -9,10 +9,11 @@ import { Admission } from "../admission.ts";
 import { CounterRow } from "../counters.ts";
 import { LineSampler } from "../line-sampler.ts";
 import type { Reservation } from "../plane.ts";
+import type { Pulse } from "../pulse.ts";
 import { ShedReports } from "../shed-reports.ts";
 import { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
-import type { SrtWorkerSettings } from "../worker-protocol.ts";
+import type { SharedMemory, SrtWorkerSettings } from "../worker-protocol.ts";
 import type { SrtContext } from "./context.ts";
 import type { Farewell } from "./farewell.ts";
 import { SrtListeners } from "./listeners.ts";
@@ -37,7 +38,8 @@ const FAREWELLS_MAX_MS = 1000;
 
 export class SrtLoop implements WorkerLoop, WorkerOrders {
   readonly #libc: Libc;
-  readonly #counters: Float64Array;
+  readonly #memory: SharedMemory;
+  readonly #pulse: Pulse;
   readonly #channel: WorkerChannel;
   readonly #poller: SrtPoller;
   readonly #wheel = new TimerWheel({ now_ms: performance.now() });
@@ -57,11 +59,13 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     libsrt: Libsrt;
     channel: WorkerChannel;
     settings: SrtWorkerSettings;
-    counters: Float64Array;
+    memory: SharedMemory;
+    pulse: Pulse;
   }) {
-    const { libc, libsrt, channel, settings, counters } = options;
+    const { libc, libsrt, channel, settings, memory } = options;
     this.#libc = libc;
-    this.#counters = counters;
+    this.#memory = memory;
+    this.#pulse = options.pulse;
     this.#channel = channel;
     // struct pollfd is { i32 fd; i16 events; i16 revents }.
     this.#commandPoll.set([channel.eventfd, POLLIN]);
@@ -112,6 +116,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     const ready = this.#wait();
     // The wait may have been long, and what is told now sets deadlines by this clock.
     this.#context.now_ms = performance.now();
+    this.#pulse.turnBegins(this.#context.now_ms);
     this.#poller.tell(ready);
     this.#channel.receive(this);
     this.#wheel.advance(this.#context.now_ms);
@@ -124,7 +129,9 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
 
   /** Answers how many sockets are ready. */
   #wait(): number {
-    const delay_ms = this.#wheel.nextDelay(performance.now());
+    const ended_ms = performance.now();
+    this.#pulse.turnEnds(ended_ms);
+    const delay_ms = this.#wheel.nextDelay(ended_ms);
     if (this.#poller.size === 0 && this.#farewells.size === 0) {
       this.#libc.poll(this.#commandPoll, 1, delay_ms);
       return 0;
@@ -135,7 +142,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
   open(reservation: Reservation, row: number): void {
     const context = this.#context;
     const { port, session_id } = reservation;
-    const counters = new CounterRow(this.#counters, row);
+    const counters = new CounterRow(this.#memory.counters, row);
     const opened = new SrtPort({ context, reservation, counters, farewells: this.#farewells });
     // Registered first: a release may come while an earlier listener is still leaving, and puts the
     // port's wish to listen to rest.

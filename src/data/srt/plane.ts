@@ -36,8 +36,7 @@ export class SrtPlane extends WorkerPlane {
       // Found here, so that a worker that is replaced opens the very same library again.
       libsrt: openLibsrt({ override: libsrtOverride() }).location,
     });
-    const port_range = srtPortRange(config);
-    super({ kind: "srt", worker: "srt", workers: 1, port_range, settings, listener });
+    super({ kind: "srt", worker: "srt", workers: 1, settings, listener });
     this.#shared_ports = shared_ports;
     this.#sessions_shared = sessions_shared;
   }

@@ -8,10 +8,11 @@ import { Admission } from "../admission.ts";
 import { CounterRow } from "../counters.ts";
 import type { Reservation } from "../plane.ts";
 import { LineSampler } from "../line-sampler.ts";
+import type { Pulse } from "../pulse.ts";
 import { ShedReports } from "../shed-reports.ts";
 import { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
-import type { TcpWorkerSettings } from "../worker-protocol.ts";
+import type { SharedMemory, TcpWorkerSettings } from "../worker-protocol.ts";
 import type { TcpContext } from "./context.ts";
 import { TcpListeners } from "./listeners.ts";
 import { PipePool } from "./pipes.ts";
@@ -22,7 +23,8 @@ import { TcpPort } from "./port.ts";
 const SCRATCH_BYTES = 64 * 1024;
 
 export class TcpLoop implements WorkerLoop, WorkerOrders {
-  readonly #counters: Float64Array;
+  readonly #memory: SharedMemory;
+  readonly #pulse: Pulse;
   readonly #channel: WorkerChannel;
   readonly #poller: Poller;
   readonly #wheel = new TimerWheel({ now_ms: performance.now() });
@@ -38,10 +40,12 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     libc: Libc;
     channel: WorkerChannel;
     settings: TcpWorkerSettings;
-    counters: Float64Array;
+    memory: SharedMemory;
+    pulse: Pulse;
   }) {
-    const { libc, channel, settings, counters } = options;
-    this.#counters = counters;
+    const { libc, channel, settings, memory } = options;
+    this.#memory = memory;
+    this.#pulse = options.pulse;
     this.#channel = channel;
     this.#poller = new Poller({ libc });
     this.#pipes = new PipePool({ libc });
@@ -85,9 +89,12 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     this.#poller.watch(commands, EPOLLIN);
     while (!this.#stopping) {
       const idle = this.#runnable.length === 0;
-      const ready = this.#poller.wait(idle ? this.#wheel.nextDelay(performance.now()) : 0);
+      const ended_ms = performance.now();
+      this.#pulse.turnEnds(ended_ms);
+      const ready = this.#poller.wait(idle ? this.#wheel.nextDelay(ended_ms) : 0);
       // The wait may have been long, and what is told now sets deadlines by this clock.
       context.now_ms = performance.now();
+      this.#pulse.turnBegins(context.now_ms);
       this.#poller.tell(ready);
       // Before the turns, which may take a while, so that nobody waits for them to be granted a port.
       this.#channel.flush();
@@ -107,7 +114,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
   }
 
   open({ port, session_id }: Reservation, row: number): void {
-    const counters = new CounterRow(this.#counters, row);
+    const counters = new CounterRow(this.#memory.counters, row);
     const opened = new TcpPort({ context: this.#context, port, session_id, counters });
     try {
       this.#listeners.open(opened);

@@ -14,7 +14,6 @@ export class TcpPlane extends WorkerPlane {
       rcvbuf_bytes: config.zeromq.rcvbuf,
       linger_ms: config.zeromq.linger * 1000,
     });
-    const port_range = config.zeromq.port_range;
-    super({ kind: "zmq", worker: "tcp", workers, port_range, settings, listener });
+    super({ kind: "zmq", worker: "tcp", workers, settings, listener });
   }
 }

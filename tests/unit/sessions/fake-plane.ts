@@ -66,7 +66,17 @@ export class FakePlane implements Plane {
   }
 
   snapshot(): PlaneSnapshot {
-    return { kind: this.kind, workers: 1, workers_replaced: 0, ports_open: this.open_ports.size };
+    return {
+      kind: this.kind,
+      workers: 1,
+      workers_replaced: 0,
+      ports_open: this.open_ports.size,
+      loop_lag_ms: [0],
+    };
+  }
+
+  beat(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   close(): Promise<void> {
