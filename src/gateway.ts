@@ -16,7 +16,11 @@
  * state of things until there is nothing left to see.
  */
 import { clearTimeout, setTimeout } from "node:timers";
+import type { ReloadAnswer } from "./admin/answers.ts";
+import { type Changes, changesBetween } from "./config/changes.ts";
+import { crossCheck } from "./config/cross-checks.ts";
 import { formatPortRange } from "./config/port-range.ts";
+import { ConfigError } from "./config/problem.ts";
 import type { Config } from "./config/schema.ts";
 import { Broadcasts } from "./control/broadcasts.ts";
 import { ControlServer } from "./control/server.ts";
@@ -28,6 +32,7 @@ import { TcpPlane } from "./data/tcp/plane.ts";
 import type { Log } from "./observe/log.ts";
 import { BlockedPorts } from "./sessions/blocked-ports.ts";
 import { Broker } from "./sessions/broker.ts";
+import { Drain } from "./sessions/drain.ts";
 import { type PortCounts, PortPool } from "./sessions/port-pool.ts";
 import { Registry } from "./sessions/registry.ts";
 import { type PerPlane, SessionTable } from "./sessions/session-table.ts";
@@ -71,8 +76,10 @@ export interface GatewaySnapshot {
 }
 
 export class Gateway {
-  readonly #config: Config;
+  #config: Config;
   readonly #log: Log;
+  readonly #load: (() => Config) | null;
+  readonly #setLogLevel: (level: Config["logging"]["level"]) => void;
   readonly #version: string;
   readonly #planes: PerPlane<Plane>;
   readonly #pools: PerPlane<PortPool>;
@@ -83,17 +90,29 @@ export class Gateway {
   readonly #control: ControlServer;
   readonly #broadcasts: Broadcasts;
   #state: GatewayState = "Starting";
+  readonly #drain: Drain;
+  #reloads: Promise<void> = Promise.resolve();
   #started_at_unix_ms = 0;
   #closing: Promise<void> | null = null;
 
   constructor(
-    options: { config: Config; log: Log; version: string; planes?: PerPlane<PlaneFactory> },
+    options: {
+      config: Config;
+      log: Log;
+      version: string;
+      planes?: PerPlane<PlaneFactory>;
+      /** Reads the configuration anew, or throws a {@link ConfigError}; absent: it cannot change. */
+      load?: () => Config;
+      setLogLevel?: (level: Config["logging"]["level"]) => void;
+    },
   ) {
     const { config, log } = options;
     const make = options.planes ?? REAL_PLANES;
     this.#config = config;
     this.#log = log;
     this.#version = options.version;
+    this.#load = options.load ?? null;
+    this.#setLogLevel = options.setLogLevel ?? (() => {});
     this.#planes = {
       zmq: make.zmq({ config, listener: this.#listener("zmq") }),
       srt: make.srt({ config, listener: this.#listener("srt") }),
@@ -127,6 +146,7 @@ export class Gateway {
       limits: config.limits,
       srt: config.gosrt,
     });
+    this.#drain = new Drain({ broker: this.#broker, sessions, log });
     this.#control = new ControlServer({
       config,
       registry,
@@ -179,6 +199,18 @@ export class Gateway {
     return this.#closing ??= this.#close(reason);
   }
 
+  /**
+   * Reads the configuration anew and lives by it: what can change does so at once, without touching
+   * what runs, and the rest is named. Rejects with a {@link ConfigError} where the new one is wrong,
+   * and nothing has changed then.
+   */
+  reload(by: string): Promise<ReloadAnswer> {
+    const reload = this.#reloads.then(() => this.#reload(by));
+    // The next one waits for this one, however it ends.
+    this.#reloads = reload.then(() => {}, () => {});
+    return reload;
+  }
+
   /** Ends everything at once. */
   async abort(): Promise<void> {
     this.#state = "Stopped";
@@ -211,6 +243,44 @@ export class Gateway {
       if (event.type === "stream" || event.type === "streams") this.#streams.onReport(event);
       else if (!this.#blocked.onPlaneEvent(kind, event)) this.#sessions.onPlaneEvent(kind, event);
     };
+  }
+
+  #reload(by: string): ReloadAnswer {
+    if (this.#load === null) throw noConfiguration();
+    let changes: Changes;
+    try {
+      changes = changesBetween(this.#config, this.#load());
+      refuseContradictions(changes);
+    } catch (error) {
+      this.#log.error(
+        { status: "reload_refused", by, error: reasonOf(error) },
+        "the new configuration is wrong; everything stays as it was",
+      );
+      throw error;
+    }
+    const { config, applied, needs_restart } = changes;
+    this.#apply(config);
+    this.#log.info(
+      { status: "reloaded", by, applied, needs_restart },
+      needs_restart.length === 0
+        ? "the new configuration is in force"
+        : "the new configuration is in force, except for what needs a restart",
+    );
+    return { applied, needs_restart };
+  }
+
+  #apply(config: Config): void {
+    this.#config = config;
+    this.#setLogLevel(config.logging.level);
+    this.#streams.apply(config);
+    this.#pools.zmq.resize(config.zeromq.port_range.first, config.zeromq.port_range.last);
+    const srt = srtPortRange(config);
+    this.#pools.srt.resize(srt.first, srt.last);
+    this.#sessions.apply(config);
+    this.#control.apply(config);
+    this.#broker.apply(config);
+    // There may be more ports and more room than before.
+    this.#broker.wake();
   }
 
   /** Where SRT is served, in words. */
@@ -278,6 +348,7 @@ export class Gateway {
 
   async #end(): Promise<void> {
     this.#broadcasts.close();
+    this.#drain.close();
     this.#blocked.close();
     this.#broker.stop();
     this.#sessions.close();
@@ -295,6 +366,33 @@ export class Gateway {
       port_state: portState(this.#pools),
     };
   }
+}
+
+function noConfiguration(): ConfigError {
+  return new ConfigError([{
+    file: null,
+    line: null,
+    column: null,
+    key: "",
+    code: "no_configuration",
+    found: "a gateway that was started without a configuration",
+    allowed: "a restart",
+  }]);
+}
+
+/** What is new may contradict what has to wait for a restart. */
+function refuseContradictions({ config, needs_restart }: Changes): void {
+  const findings = crossCheck(config, new Set());
+  if (findings.length === 0) return;
+  throw new ConfigError(findings.map(({ keys, path, code, found, allowed }) => ({
+    file: null,
+    line: null,
+    column: null,
+    key: path?.join(".") ?? keys[0],
+    code,
+    found: `${found}, as ${needs_restart.join(", ")} cannot change while relayx runs`,
+    allowed: `a restart with the new configuration, or ${allowed}`,
+  })));
 }
 
 /** Resolves with the promise or after the time, whichever is first. */

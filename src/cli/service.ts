@@ -1,9 +1,10 @@
 /**
  * The gateway's life as a process: it starts, serves until a signal, drains and ends. A second
- * signal ends it at once. A mistake of our own is logged and ends it with a code of its own, so that
+ * signal ends it at once, and SIGHUP has it read its configuration anew. A mistake of our own is logged and ends it with a code of its own, so that
  * a supervisor starts it afresh instead of keeping a process in an unknown state.
  */
 import { clearTimeout, setTimeout } from "node:timers";
+import { ConfigError } from "../config/problem.ts";
 import type { Log } from "../observe/log.ts";
 import { EXIT } from "./exit-code.ts";
 
@@ -14,6 +15,8 @@ export interface Runnable {
   close(reason: string): Promise<void>;
   /** Ends everything at once. */
   abort(): Promise<void>;
+  /** Reads the configuration anew; what is wrong with it is logged and thrown. */
+  reload(by: string): Promise<unknown>;
 }
 
 /** The part of `process` that is used. */
@@ -43,6 +46,7 @@ export class Service {
   readonly #options: ServiceOptions;
   readonly #listeners = new Map<string, (...values: unknown[]) => void>();
   #stopping: Signal | null = null;
+  #serving = false;
   #broken = false;
   #end: (exit_code: number) => void = () => undefined;
   #stop: (signal: Signal) => void = () => undefined;
@@ -73,6 +77,7 @@ export class Service {
     });
     try {
       await gateway.start();
+      this.#serving = true;
     } catch (error) {
       const { message, code } = describe(error);
       log.error({ status: "stopped", error, code }, "relayx cannot start");
@@ -107,6 +112,15 @@ export class Service {
     void this.#abort().then(() => this.#end(SIGNALS[signal]));
   }
 
+  #reload(): void {
+    // A signal while starting is about the configuration that is just being read.
+    if (!this.#serving || this.#stopping !== null) return;
+    this.#options.gateway.reload("SIGHUP").catch((error) => {
+      if (!(error instanceof ConfigError)) return this.#failed(error);
+      this.#options.complain(`the configuration is not reloaded:\n${error.message}`);
+    });
+  }
+
   #failed(error: unknown): void {
     // One mistake brings others with it; the first has begun the end already.
     if (this.#broken) return;
@@ -130,6 +144,7 @@ export class Service {
     const failed = (error: unknown) => this.#failed(error);
     this.#listeners.set("uncaughtException", failed);
     this.#listeners.set("unhandledRejection", failed);
+    this.#listeners.set("SIGHUP", () => this.#reload());
     for (const signal of Object.keys(SIGNALS) as Signal[]) {
       this.#listeners.set(signal, () => this.#signalled(signal));
     }

@@ -35,7 +35,13 @@ export async function start(
 
   const { Gateway } = await import("../gateway.ts");
   const service = new Service({
-    gateway: new Gateway({ config, log, version: PRODUCT_VERSION }),
+    gateway: new Gateway({
+      config,
+      log,
+      version: PRODUCT_VERSION,
+      load: () => loadConfig({ path, env: around.env }).config,
+      setLogLevel: (level) => log.setLevel(level),
+    }),
     log,
     host: process,
     shutdown_timeout_ms: config.gateway.shutdown_timeout,

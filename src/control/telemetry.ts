@@ -35,6 +35,8 @@ interface Row {
   readonly head: string;
   json: string;
   counters: PortCounters;
+  /** Of the last interval; null before there was one. */
+  figures: Figures | null;
   /** `performance.now()` of the last reading. */
   at: number;
   /** The JSON says that nothing moves, so it stays true while nothing does. */
@@ -81,7 +83,7 @@ export class Telemetry {
       if (counters === null) continue;
       let row = this.#rows.get(port);
       if (row === undefined) {
-        row = { head: head(port), json: "", counters: NOTHING, at: port.paired_at, resting: false };
+        row = newRow(port);
         this.#rows.set(port, row);
       }
       if (refresh(row, counters, now)) changed = true;
@@ -93,6 +95,11 @@ export class Telemetry {
       this.#message = encodeRaw("telemetry", `[${parts.join(",")}]`);
     }
     return this.#message;
+  }
+
+  /** The port's figures in the last interval; null before there was one. */
+  figures(port: SessionPort): Figures | null {
+    return this.#rows.get(port)?.figures ?? null;
   }
 
   #noteBottlenecks(
@@ -116,6 +123,11 @@ export class Telemetry {
       }
     }
   }
+}
+
+function newRow(port: SessionPort): Row {
+  const nothing = { json: "", counters: NOTHING, figures: null, resting: false };
+  return { head: head(port), at: port.paired_at, ...nothing };
 }
 
 /** The figures between two readings of one port. */
@@ -164,8 +176,9 @@ function refresh(row: Row, counters: PortCounters, now: number): boolean {
   if (!still) row.counters = { ...counters };
   if (still && row.resting) return false;
   row.resting = still;
+  row.figures = figures(before, counters, elapsed_ms);
   // The closing brackets of the figures' JSON close the whole.
-  const json = row.head + JSON.stringify(figures(before, counters, elapsed_ms)).slice(1);
+  const json = row.head + JSON.stringify(row.figures).slice(1);
   if (json === row.json) return false;
   row.json = json;
   return true;

@@ -32,6 +32,7 @@ export interface Log {
 /** A log that was opened here can also say how it fares. */
 export interface OpenLog extends Log {
   snapshot(): LogSinkSnapshot;
+  setLevel(level: Config["logging"]["level"]): void;
 }
 
 /** Lines that wait for a slow or failing destination, bytes. */
@@ -100,6 +101,7 @@ export async function openLog(options: OpenLogOptions): Promise<OpenLog> {
     },
     error: (fields, message) => logger.error(writableFields(fields), message),
     snapshot: () => sink.snapshot(),
+    setLevel: (level) => logger.level = level,
     close: () => sink.close(CLOSE_MS),
   };
 }

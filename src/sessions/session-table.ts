@@ -79,6 +79,8 @@ export class SessionTable {
   #occupied_revision = 0;
   #chars = 0;
   readonly #whenEmpty: (() => void)[] = [];
+  /** Bytes of the ports that have closed. */
+  readonly #carried = { zmq: { up: 0, down: 0 }, srt: { up: 0, down: 0 } };
 
   constructor(
     options: {
@@ -197,6 +199,17 @@ export class SessionTable {
 
   releaseAll(): void {
     for (const port of this.#allPorts()) this.#releasePort(port);
+  }
+
+  /** Bytes relayed since the start, by what runs as well. */
+  carried(): PerPlane<{ up: number; down: number }> {
+    const total = { zmq: { ...this.#carried.zmq }, srt: { ...this.#carried.srt } };
+    for (const { kind, port } of this.#occupied) {
+      const counters = this.#planes[kind].counters(port);
+      total[kind].up += counters?.bytes_up ?? 0;
+      total[kind].down += counters?.bytes_down ?? 0;
+    }
+    return total;
   }
 
   /** Resolves when no session is left. */
@@ -349,6 +362,8 @@ export class SessionTable {
         "the session on the port is over",
       );
     }
+    this.#carried[port.kind].up += bytes_up;
+    this.#carried[port.kind].down += bytes_down;
     this.#vacate(port, "idle");
     this.#onRoom();
   }

@@ -13,19 +13,32 @@ const SENTENCES = {
   view_stop: "a viewer is gone",
 } as const;
 
+/** What the board must know of the configuration, by name. */
+type StreamBounds = Readonly<Record<string, { viewers_max: number }>>;
+
+const NOBODY = { publisher: null, viewers: [], bytes_in: 0, bytes_out: 0, dropped: {} };
+
 export class StreamBoard {
   readonly #log: Log;
   readonly #states = new Map<string, StreamListing>();
   readonly #bottlenecks: BottleneckLog;
 
   constructor(
-    { log, streams }: { log: Log; streams: Readonly<Record<string, { viewers_max: number }>> },
+    { log, streams }: { log: Log; streams: StreamBounds },
   ) {
     this.#log = log;
     this.#bottlenecks = new BottleneckLog({ log });
+    this.apply({ streams });
+  }
+
+  /** Streams may come and go; those that stay keep what is known of them. */
+  apply({ streams }: { streams: StreamBounds }): void {
+    for (const name of this.#states.keys()) {
+      if (!Object.hasOwn(streams, name)) this.#states.delete(name);
+    }
     for (const [name, { viewers_max }] of Object.entries(streams)) {
-      const nobody = { publisher: null, viewers: [], bytes_in: 0, bytes_out: 0, dropped: {} };
-      this.#states.set(name, { name, ...nobody, viewers_max });
+      const known = this.#states.get(name) ?? { name, ...NOBODY };
+      this.#states.set(name, { ...known, viewers_max });
     }
   }
 

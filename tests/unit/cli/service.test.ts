@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "bun:test";
 import { type Runnable, Service } from "../../../src/cli/service.ts";
+import { ConfigError } from "../../../src/config/problem.ts";
 import type { Log, LogFields } from "../../../src/observe/log.ts";
 
 class RecordingLog implements Log {
@@ -38,6 +39,10 @@ function fixture(changes: Partial<Runnable> = {}, shutdown_timeout_ms = 1000) {
       calls.push("abort");
       return Promise.resolve();
     },
+    reload: (by) => {
+      calls.push(`reload ${by}`);
+      return Promise.resolve();
+    },
     ...changes,
   };
   const complain = (message: string) => complaints.push(message);
@@ -46,6 +51,36 @@ function fixture(changes: Partial<Runnable> = {}, shutdown_timeout_ms = 1000) {
 }
 
 describe("the life of the process", () => {
+  test("SIGHUP reloads while it serves, and a wrong configuration is complained about", async () => {
+    const wrong = new ConfigError([
+      { file: "f", line: 1, column: 1, key: "a.b", code: "c", found: "x", allowed: "y" },
+    ]);
+    const reloads: string[] = [];
+    const refused = Promise.withResolvers<void>();
+    const { service, host, complaints, started } = fixture({
+      reload: (by) => {
+        reloads.push(by);
+        if (reloads.length === 1) return Promise.resolve();
+        refused.resolve();
+        return Promise.reject(wrong);
+      },
+    });
+    host.emit("SIGHUP");
+    const ended = service.run();
+    await started.promise;
+    await Promise.resolve();
+    host.emit("SIGHUP");
+    host.emit("SIGHUP");
+    await refused.promise;
+    await Promise.resolve();
+    host.emit("SIGTERM");
+    expect(await ended).toBe(0);
+    expect(reloads).toEqual(["SIGHUP", "SIGHUP"]);
+    expect(complaints).toEqual([
+      "the configuration is not reloaded:\nf:1:1 a.b: found x; allowed: y",
+    ]);
+  });
+
   test.each(["SIGTERM", "SIGINT"])("%s drains and ends with 0", async (signal) => {
     const { service, host, log, calls, complaints, started } = fixture();
     const ended = service.run();
