@@ -11,7 +11,7 @@
  *   DELETE /api/v1/sessions/{session_id}        kickAnswer
  *   GET    /api/v1/streams                      streamsAnswer
  *   GET    /api/v1/events                       ?after&limit&wait_ms&session_id&id&status&level
- *                                               eventsAnswer
+ *                                               eventsAnswer; `status` may be several, with commas
  *   GET    /api/v1/explain/{subject}            explainAnswer; a session id or the id of a peer
  *   GET    /api/v1/bans                         bansAnswer
  *   POST   /api/v1/bans                         banOrder → banAnswer

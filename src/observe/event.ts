@@ -23,7 +23,8 @@ export interface EventQuery {
   session_id?: string;
   /** The id of a client or a server. */
   id?: string;
-  status?: string;
+  /** One word, or any of several. */
+  status?: string | readonly string[];
   /** This level and everything more important. */
   level?: EventLevel;
 }
@@ -44,7 +45,11 @@ const FIELD_BYTES = 24;
 /** Whether the event is one of those that are asked for, whatever its number. */
 export function matches(event: RecordedEvent, query: EventQuery): boolean {
   const { session_id, id, status, level } = query;
-  if (status !== undefined && event.status !== status) return false;
+  if (
+    typeof status === "string" ? event.status !== status : status?.includes(event.status) === false
+  ) {
+    return false;
+  }
   if (level !== undefined && EVENT_LEVELS.indexOf(event.level) < EVENT_LEVELS.indexOf(level)) {
     return false;
   }
