@@ -128,6 +128,7 @@ export class Gateway {
     this.#blocked = new BlockedPorts({ planes, pools, log, onRoom });
     const sessions = this.#sessions = new SessionTable({
       reservation_ms: config.gateway.auth_timeout,
+      hello_proof: config.auth.hello_proof,
       planes,
       pools,
       registry,

@@ -11,6 +11,7 @@ interface UrlFlags {
   host?: string;
   port?: string;
   user?: string;
+  hello_token?: string;
   latency?: string;
 }
 
@@ -20,6 +21,7 @@ interface Wishes {
   host: string | null;
   port: number | null;
   user: string;
+  hello_token: string | undefined;
   latency_ms: number | null;
 }
 
@@ -44,6 +46,10 @@ export function addUrl(program: Command, around: Surroundings): void {
     .option("--host <host>", "what the outside calls this machine (default: gateway.bind_address)")
     .option("--port <number>", "another port than the configured one, or the session's srt_port")
     .option("--user <user>", "who it is; in a session its client_id or server_id")
+    .option(
+      "--hello_token <token>",
+      "in a session whose ends must prove themselves: the grant's own",
+    )
     .option("--latency <ms>", "latency to ask for; the greater of both ends' applies")
     .allowExcessArguments(false)
     .addHelpText(
@@ -94,6 +100,7 @@ async function readFlags(flags: UrlFlags): Promise<Wishes> {
     host: flags.host === undefined ? null : hostFlag(textFlag("--host", flags.host)),
     port: whole("--port", flags.port, { min: 1, max: 65_535 }),
     user: flags.user ?? "",
+    hello_token: flags.hello_token,
     latency_ms: whole("--latency", flags.latency, { min: 0, max: LATENCY_MS_MAX }),
   };
 }
@@ -116,14 +123,14 @@ async function findTarget(
   const { STREAM_ID_BYTES_MAX } = await import("../data/srt/stream-id.ts");
   const { streamIdOfSession, streamIdOfStream } = await import("../tools/srt-url.ts");
   const { gosrt, gateway } = config;
-  const { use, user } = wishes;
+  const { use, user, hello_token } = wishes;
   const stream = Object.hasOwn(config.streams, name) ? config.streams[name] : null;
   const session_id = stream === null && /^[0-9a-f]{16}$/.test(name) ? name : null;
   if (stream === null && session_id === null) throw await unknownName(name, config, source);
   const key = (use === "publish" ? stream?.publish_key : stream?.read_key) ?? "";
   const stream_id = session_id === null
     ? streamIdOfStream({ name, user, key, use })
-    : streamIdOfSession({ session_id, user, use });
+    : streamIdOfSession({ session_id, user, hello_token, use });
   const bytes = new TextEncoder().encode(stream_id).length;
   if (bytes > STREAM_ID_BYTES_MAX) {
     throw new UrlError(

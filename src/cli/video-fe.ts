@@ -14,6 +14,7 @@ interface VideoFeFlags {
   file: string;
   chunk_kb: string;
   srt?: string | boolean;
+  hello_proof?: string | boolean;
   zmq?: string | boolean;
   delay_ms: string;
   jitter_ms: string;
@@ -41,6 +42,7 @@ export function addVideoFe(program: Command): void {
     .option("--server_id <id>", "back end to be paired with (default: any)")
     .option("--zmq [bool]", "use the TCP plane (default: both planes, unless one is chosen)")
     .option("--srt [bool]", "use the SRT plane (default: both planes, unless one is chosen)")
+    .option("--hello_proof [bool]", "ask for a session whose ends must prove themselves")
     .option("--chunk_kb <KiB>", "payload of one frame", "64")
     .option("--rate_mbps <Mbit/s>", "payload rate; 0 is unlimited, over SRT 100", "0")
     .option("--delay_ms <ms>", "pause before every frame", "0")
@@ -113,6 +115,7 @@ async function readFlags(
     id: flags.id === undefined ? randomId("video-fe") : textFlag("--id", flags.id),
     token: textFlag("--token", flags.token),
     server_id: flags.server_id,
+    hello_proof: booleanFlag("--hello_proof", flags.hello_proof ?? false),
     file: flags.file,
     chunk_bytes: 1024 * numberFlag("--chunk_kb", flags.chunk_kb, {
       min: 1,

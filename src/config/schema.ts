@@ -96,6 +96,9 @@ export const configSchema = z.strictObject({
   streams: z.record(z.string().regex(/^[\w./-]{1,64}$/), streamSchema, {
     error: (issue) => issue.code === "invalid_key" ? streamName : undefined,
   }).default({}),
+  auth: z.strictObject({
+    hello_proof: choice(["off", "optional", "required"]).default("optional"),
+  }).prefault({}),
   proxy_protocol: z.strictObject({
     trusted: networks({ max: 256 }).default([]),
     mode: choice(["required", "optional"]).default("required"),

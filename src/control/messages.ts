@@ -13,11 +13,12 @@
  *   peer → gateway
  *     register       {role: "server"|"client", id, token, max_conn?}       the first message, once
  *     pair_request   {request_id?, server_id?, need_zmq?, need_srt?, qos?} clients only
- *                    qos: {srt?: {encrypt?: bool, transtype?: "live"|"file", latency?: ms}}
+ *                    qos: {hello_proof?: bool,
+ *                          srt?: {encrypt?: bool, transtype?: "live"|"file", latency?: ms}}
  *   gateway → peer
  *     register_ack   {status: "ok"} | {status: "error", code, error}
  *     pair_grant     {request_id, session_id, server_id, client_id, zmq_port?, srt_port?,
- *                     srt_passphrase?}
+ *                     srt_passphrase?, hello_token?}     the last one is another for each end
  *     pair_error     {request_id, code, error}
  *     error          {code, error}
  *     status         [{server_id, occupied_ports, remaining_ports, cpu_percent, mem_mb}]     each 2 s
@@ -101,7 +102,8 @@ export function readRegister(payload: unknown): Registration | null {
 
 /**
  * Null when a field has the wrong type. `qos` may be anything, as it always could; of it only `srt`
- * is read, and there a wrong value is refused: a wish for encryption must not be missed.
+ * and `hello_proof` are read, and there a wrong value is refused: a wish for encryption or for proofs
+ * must not be missed.
  */
 export function readPairRequest(payload: unknown, trace_id = ""): PairRequest | null {
   const names = ["request_id", "server_id", "need_zmq", "need_srt", "qos"];
@@ -109,13 +111,18 @@ export function readPairRequest(payload: unknown, trace_id = ""): PairRequest | 
   if (folded === null) return null;
   const { qos, ...fields } = folded;
   const read = pairRequestShape.safeParse(fields);
-  const srt = readSrtRequest(qos);
-  return read.success && srt ? { ...read.data, trace_id, srt } : null;
+  const wishes = readWishes(qos);
+  return read.success && wishes ? { ...read.data, trace_id, ...wishes } : null;
 }
 
-function readSrtRequest(qos: unknown): SrtRequest | null {
-  if (!isObject(qos)) return {};
-  const { srt } = fold(qos, ["srt"]);
+function readWishes(qos: unknown): Pick<PairRequest, "srt" | "hello_proof"> | null {
+  if (!isObject(qos)) return { srt: {}, hello_proof: false };
+  const { srt, hello_proof = false } = fold(qos, ["srt", "hello_proof"]);
+  const read = readSrtRequest(srt);
+  return read && typeof hello_proof === "boolean" ? { srt: read, hello_proof } : null;
+}
+
+function readSrtRequest(srt: unknown): SrtRequest | null {
   if (!isObject(srt)) return {};
   const read = srtShape.safeParse(fold(srt, ["encrypt", "transtype", "latency"]));
   if (!read.success) return null;

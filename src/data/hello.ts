@@ -1,10 +1,11 @@
 /**
  * The first line of every data connection (V4):
  *
- *     V4HELLO {"role":"server"|"client","session_id":"…","id":"…"}\n
+ *     V4HELLO {"role":"server"|"client","session_id":"…","id":"…"[,"hello_token":"…"]}\n
  *
- * The prefix is exact, the role is taken in any case, all three values are non-empty strings, other
- * keys are ignored, and the whole line is bounded (`limits.hello_bytes_max`, newline included).
+ * The prefix is exact, the role is taken in any case, the first three values are non-empty strings,
+ * `hello_token` is what the end's own grant had where the session asks for proofs, other keys are
+ * ignored, and the whole line is bounded (`limits.hello_bytes_max`, newline included).
  * Everything behind the newline belongs to the peer.
  */
 import type { Role } from "./plane.ts";
@@ -14,6 +15,8 @@ export interface Hello {
   session_id: string;
   /** What the peer calls itself; for the log only. */
   id: string;
+  /** The proof that the grant was its own. */
+  hello_token?: string;
 }
 
 const prefix = new TextEncoder().encode("V4HELLO ");
@@ -38,13 +41,21 @@ export function parseHello(line: Uint8Array): Hello | string {
   }
   const found: Record<string, unknown> = Object.create(null);
   for (const [key, field] of Object.entries(value)) found[key.toLowerCase()] = field;
-  const { role, session_id, id } = found;
+  const { role, session_id, id, hello_token } = found;
   if (!isText(role) || !isText(session_id) || !isText(id)) {
     return "role, session_id and id must all be non-empty strings";
   }
   const lower = role.toLowerCase();
   if (lower !== "server" && lower !== "client") return 'role is neither "server" nor "client"';
-  return { role: lower, session_id, id: id.slice(0, idCharactersMax) };
+  if (hello_token !== undefined && hello_token !== null && typeof hello_token !== "string") {
+    return "hello_token is no string";
+  }
+  return {
+    role: lower,
+    session_id,
+    id: id.slice(0, idCharactersMax),
+    ...(typeof hello_token === "string" && { hello_token }),
+  };
 }
 
 /** Whether these first bytes, however few, can still become a hello. */

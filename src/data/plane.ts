@@ -24,6 +24,8 @@ export type RejectStatus =
   | "port_occupied"
   | "server_dup"
   | "client_dup"
+  /** The session asks for a proof, and the hello's `hello_token` is missing or wrong. */
+  | "hello_unproven"
   /** SRT: the stream id cannot be read, or says nothing that is served here. */
   | "streamid_error"
   /** No such stream, or not with this key: one word for both, so that names cannot be guessed. */
@@ -56,6 +58,9 @@ export interface ByteRate {
   bytes_per_s: number;
 }
 
+/** What each end's hello must prove itself by; secrets that go into no log. */
+export type HelloProofs = Readonly<Record<Role, string>>;
+
 /** A port that a session has been given, and who may come to it. */
 export interface Reservation {
   port: number;
@@ -64,6 +69,8 @@ export interface Reservation {
   client_id?: string;
   server_id?: string;
   srt?: SrtWishes;
+  /** Absent: whoever knows the session's id may come. */
+  proofs?: HelloProofs;
   /** Each bound holds by itself: the session gets what the narrowest lets through. */
   rates?: readonly ByteRate[];
 }

@@ -192,8 +192,11 @@ export class Broker {
   }
 
   /** What is wrong with a request whatever is free; null where nothing is. */
-  #mistakeOf({ need_zmq, need_srt, srt }: PairRequest): string | null {
+  #mistakeOf({ need_zmq, need_srt, srt, hello_proof }: PairRequest): string | null {
     if (!need_zmq && !need_srt) return "need_zmq/need_srt both false";
+    if (hello_proof && this.#sessions.hello_proof === "off") {
+      return "qos.hello_proof: this gateway has auth.hello_proof off";
+    }
     if (!need_srt) return null;
     const { mode, latency_min, latency_max } = this.#srt;
     const { latency_ms } = srt;
@@ -330,12 +333,24 @@ export class Broker {
   }
 
   #grant(server: Party, client: Party, session: Session): void {
-    const grant = session.grant();
+    const grant = session.grant("client");
     this.#sessions.startReservation(session);
     client.granted(grant, session.trace_id);
-    server.granted(grant, session.trace_id);
+    server.granted(session.grant("server"), session.trace_id);
+    const { request_id, session_id, server_id, client_id, zmq_port, srt_port } = grant;
     this.#log.info(
-      { status: "pair_granted", ...grant, ...traced(session.trace_id) },
+      {
+        status: "pair_granted",
+        request_id,
+        session_id,
+        server_id,
+        client_id,
+        zmq_port,
+        srt_port,
+        srt_encrypted: grant.srt_passphrase !== undefined,
+        hello_proof: grant.hello_token !== undefined,
+        ...traced(session.trace_id),
+      },
       "a session is granted to both ends",
     );
   }

@@ -11,6 +11,8 @@ export interface Grant {
   srt_port?: number;
   /** The session's own, where `qos.srt.encrypt` asked for it: both ends set it on their sockets. */
   srt_passphrase?: string;
+  /** Where the session asks for a proof: what this end, and only it, says in its hello. */
+  hello_token?: string;
 }
 
 /** Why a pairing is not to be: the codes of V4. */
@@ -30,6 +32,8 @@ export interface PairRequest {
   need_zmq: boolean;
   need_srt: boolean;
   srt: SrtRequest;
+  /** The ends are to prove by their hello that the grant was theirs (`qos.hello_proof`). */
+  hello_proof: boolean;
 }
 
 /** What a request wants of its SRT port beyond the ordinary (`qos.srt`). */

@@ -12,6 +12,7 @@ import { randomBytes } from "node:crypto";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
 import {
+  type HelloProofs,
   type Plane,
   type PlaneKind,
   PortOpenError,
@@ -61,6 +62,15 @@ export const SESSION_CHARS_IN_ALL_MAX = 16 * 1024 * 1024;
 /** 64 bits, written as 16 hexadecimal characters. */
 const SESSION_ID_BYTES = 8;
 
+/** 128 bits: nobody guesses one of them within the time of a reservation, or ever. */
+const PROOF_BYTES = 16;
+
+/**
+ * Whether knowing a session's id is enough to be one of its ends: always, unless its request asked
+ * for proofs, or never.
+ */
+export type HelloProofRule = Config["auth"]["hello_proof"];
+
 export class SessionTable {
   readonly #planes: PerPlane<Plane>;
   readonly #pools: PerPlane<PortPool>;
@@ -76,6 +86,7 @@ export class SessionTable {
   /** Granted ports whose ends are not both there yet. */
   readonly #unpaired: DeadlineLine<SessionPort>;
   readonly #occupied = new Set<SessionPort>();
+  #hello_proof: HelloProofRule;
   #occupied_revision = 0;
   #chars = 0;
   readonly #whenEmpty: (() => void)[] = [];
@@ -85,6 +96,7 @@ export class SessionTable {
   constructor(
     options: {
       reservation_ms: number;
+      hello_proof: HelloProofRule;
       planes: PerPlane<Plane>;
       pools: PerPlane<PortPool>;
       registry: Registry;
@@ -93,6 +105,7 @@ export class SessionTable {
       onBlocked: (kind: PlaneKind, error: PortOpenError) => void;
     },
   ) {
+    this.#hello_proof = options.hello_proof;
     this.#planes = options.planes;
     this.#pools = options.pools;
     this.#registry = options.registry;
@@ -104,6 +117,11 @@ export class SessionTable {
       period_ms: options.reservation_ms,
       onDue: (port) => this.#onReservationDue(port),
     });
+  }
+
+  /** The rule for sessions to come. */
+  get hello_proof(): HelloProofRule {
+    return this.#hello_proof;
   }
 
   get size(): number {
@@ -134,6 +152,8 @@ export class SessionTable {
       server_id,
       client_id,
       srt: wishesOf(request.srt),
+      // One that asked before the rule became `off` still gets what it was not refused.
+      proofs: request.hello_proof || this.#hello_proof === "required" ? freshProofs() : null,
     });
     if (this.#chars + session.chars > SESSION_CHARS_IN_ALL_MAX) return null;
     this.#add(session);
@@ -163,8 +183,15 @@ export class SessionTable {
   async open(port: SessionPort): Promise<PortOpenError | null> {
     const plane = this.#planes[port.kind];
     try {
-      const { id: session_id, client_id, server_id, srt } = port.session;
-      await plane.open({ port: port.port, session_id, client_id, server_id, srt });
+      const { id: session_id, client_id, server_id, srt, proofs } = port.session;
+      await plane.open({
+        port: port.port,
+        session_id,
+        client_id,
+        server_id,
+        srt,
+        ...(proofs && { proofs }),
+      });
     } catch (error) {
       if (!(error instanceof PortOpenError) || NOT_THE_PORTS_FAULT.has(error.code)) {
         this.#vacate(port, "idle");
@@ -247,9 +274,10 @@ export class SessionTable {
     return true;
   }
 
-  /** Takes a new time for reservations, those that run included. */
-  apply({ gateway }: Pick<Config, "gateway">): void {
+  /** Takes a new time for reservations, those that run included, and a rule for coming sessions. */
+  apply({ gateway, auth }: Pick<Config, "gateway" | "auth">): void {
     this.#unpaired.setPeriod(gateway.auth_timeout);
+    this.#hello_proof = auth.hello_proof;
   }
 
   close(): void {
@@ -423,6 +451,11 @@ export class SessionTable {
       if (!this.#sessions.has(id)) return id;
     }
   }
+}
+
+function freshProofs(): HelloProofs {
+  const proof = () => randomBytes(PROOF_BYTES).toString("hex");
+  return { client: proof(), server: proof() };
 }
 
 /** A passphrase of 128 bits is as good as any key that libsrt derives from it. */

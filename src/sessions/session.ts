@@ -1,5 +1,5 @@
 /** A session: two parties, and one or two ports between them that live and end on their own. */
-import type { PlaneKind, Role, SrtWishes } from "../data/plane.ts";
+import type { HelloProofs, PlaneKind, Role, SrtWishes } from "../data/plane.ts";
 import type { Grant } from "./party.ts";
 
 /**
@@ -42,6 +42,8 @@ export class Session {
   readonly server_id: string;
   readonly client_id: string;
   readonly srt: SrtWishes;
+  /** What each end's hello must prove itself by; null where the session's id is enough. */
+  readonly proofs: HelloProofs | null;
   readonly since_unix_ms = Date.now();
   /** The ports that are not closed. */
   readonly ports: SessionPort[] = [];
@@ -54,6 +56,7 @@ export class Session {
       server_id: string;
       client_id: string;
       srt: SrtWishes;
+      proofs: HelloProofs | null;
     },
   ) {
     this.id = options.id;
@@ -62,6 +65,7 @@ export class Session {
     this.server_id = options.server_id;
     this.client_id = options.client_id;
     this.srt = options.srt;
+    this.proofs = options.proofs;
   }
 
   /** The length of its ids, which is what a session may cost beyond the ordinary. */
@@ -93,8 +97,8 @@ export class Session {
     if (index >= 0) this.ports.splice(index, 1);
   }
 
-  /** What both parties are told. */
-  grant(): Grant {
+  /** What one of the parties is told; the other's proof is none of its business. */
+  grant(to: Role): Grant {
     const grant: Grant = {
       request_id: this.request_id,
       session_id: this.id,
@@ -106,6 +110,7 @@ export class Session {
     if (zmq !== undefined) grant.zmq_port = zmq.public_port;
     if (srt !== undefined) grant.srt_port = srt.public_port;
     if (srt !== undefined && this.srt.passphrase) grant.srt_passphrase = this.srt.passphrase;
+    if (this.proofs !== null) grant.hello_token = this.proofs[to];
     return grant;
   }
 }

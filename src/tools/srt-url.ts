@@ -48,9 +48,10 @@ export function streamIdOfStream(
 
 /** The stream id of one end of a session. */
 export function streamIdOfSession(
-  { session_id, user, use }: { session_id: string; user: string; use: SrtUse },
+  session: { session_id: string; user: string; hello_token?: string; use: SrtUse },
 ): string {
-  return formatStreamId({ s: session_id, u: user, m: modeOf(use) });
+  const { session_id, user, hello_token, use } = session;
+  return formatStreamId({ s: session_id, u: user, relayx_token: hello_token, m: modeOf(use) });
 }
 
 /** A line for each program, as it is typed into a shell or pasted into a field. */

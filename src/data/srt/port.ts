@@ -39,7 +39,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
     farewells: Set<Farewell>;
   }) {
     const { context, reservation } = options;
-    const { port, session_id, srt } = reservation;
+    const { port, session_id, srt, proofs } = reservation;
     this.#reservation = reservation;
     this.#context = context;
     this.port = port;
@@ -48,7 +48,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
     this.#counters = options.counters;
     this.#farewells = options.farewells;
     this.#events = new PortEvents({ port, session_id, tell: context.event });
-    this.#seats = new Seats({ session_id });
+    this.#seats = new Seats({ session_id, proofs });
     const encrypted = (this.wishes.passphrase ?? context.settings.passphrase) !== "";
     this.#entrance = new SrtEntrance({ context, owner: this, encrypted, free_text: "hello" });
   }
@@ -82,9 +82,11 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
 
   /**
    * Seats a caller that named the session in its stream id. Its `u` says which end it is; where that
-   * says nothing, whoever publishes is the client and whoever requests the server, if that is free.
+   * says nothing its proof does, and where there is none, whoever publishes is the client and whoever
+   * requests the server, if that is free.
    */
-  seatByStreamId(connection: SrtConnection, { session_id, user, mode }: SessionStreamId): void {
+  seatByStreamId(connection: SrtConnection, claim: SessionStreamId): void {
+    const { session_id, user, mode, hello_token } = claim;
     const { client_id, server_id } = this.#reservation;
     let role: Role;
     if (user !== "" && client_id !== server_id) {
@@ -95,9 +97,10 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
       role = user === client_id ? "client" : "server";
     } else {
       const wanted = mode === "request" ? "server" : "client";
-      role = this.#seats.at(wanted) ? other(wanted) : wanted;
+      role = this.#seats.provenRole(hello_token) ??
+        (this.#seats.at(wanted) ? other(wanted) : wanted);
     }
-    this.seat(connection, { role, session_id, id: user === "" ? role : user });
+    this.seat(connection, { role, session_id, id: user === "" ? role : user, hello_token });
   }
 
   seat(connection: SrtConnection, hello: Hello): void {

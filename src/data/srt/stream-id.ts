@@ -10,7 +10,9 @@
  *       t  stream; files and the rest are not served
  *       h  the host's name; everything here is on this one
  *     and beside them `key` or `secret`, the key of a stream; with `r`, `s` is taken for it as well,
- *     because other servers have taught it so. Values may be percent-encoded.
+ *     because other servers have taught it so; and with `s` `relayx_token`, the hello_token of the
+ *     end's own grant (the document leaves keys of the form company_key to everybody). Values may be
+ *     percent-encoded.
  *   publish:NAME  publish:NAME:KEY  publish:NAME:USER:KEY   and the same with `read` (or `request`)
  *
  * What cannot be read is refused with a sentence and never throws.
@@ -33,6 +35,8 @@ export interface SessionStreamId {
   session_id: string;
   user: string;
   mode: StreamIdMode;
+  /** The proof that the grant was its own. */
+  hello_token?: string;
 }
 
 export interface StreamStreamId {
@@ -87,9 +91,8 @@ function parseStandard(content: string): StreamId {
     if (value === null) return invalid(`the value of "${cut(key)}" is not percent-encoded UTF-8`);
     values.set(key, value);
   }
-  const { s = "", r = "", u = "", m = "request", t = "stream", key, secret } = Object.fromEntries(
-    values,
-  ) as Record<string, string | undefined>;
+  const fields = Object.fromEntries(values) as Record<string, string | undefined>;
+  const { s = "", r = "", u = "", m = "request", t = "stream", key, secret } = fields;
   if (!MODES.has(m)) {
     return invalid(`m is "${cut(m)}"; allowed are publish, request and bidirectional`);
   }
@@ -99,7 +102,9 @@ function parseStandard(content: string): StreamId {
     if (mode === "bidirectional") return invalid("a stream is published or requested, not both");
     return { type: "stream", name: r, user: u, key: key ?? secret ?? s, mode };
   }
-  if (s !== "") return { type: "session", session_id: s, user: u, mode };
+  if (s !== "") {
+    return { type: "session", session_id: s, user: u, mode, hello_token: fields.relayx_token };
+  }
   return invalid("neither s (a session) nor r (the name of a stream) is there");
 }
 
@@ -135,7 +140,14 @@ function cut(value: string): string {
 
 /** Writes a stream's id in the form that every encoder takes, percent-encoded where it must be. */
 export function formatStreamId(
-  fields: { r?: string; s?: string; u?: string; key?: string; m: StreamIdMode },
+  fields: {
+    r?: string;
+    s?: string;
+    u?: string;
+    key?: string;
+    relayx_token?: string;
+    m: StreamIdMode;
+  },
 ): string {
   const pairs = Object.entries(fields).filter(([, value]) => value !== undefined && value !== "");
   return STANDARD + pairs.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join(",");

@@ -113,9 +113,9 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     this.#poller.close();
   }
 
-  open({ port, session_id }: Reservation, row: number): void {
+  open({ port, session_id, proofs }: Reservation, row: number): void {
     const counters = new CounterRow(this.#memory.counters, row);
-    const opened = new TcpPort({ context: this.#context, port, session_id, counters });
+    const opened = new TcpPort({ context: this.#context, port, session_id, proofs, counters });
     try {
       this.#listeners.open(opened);
     } catch (error) {

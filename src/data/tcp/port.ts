@@ -5,7 +5,7 @@
 import { EAGAIN, FIONREAD, type Libc, MSG_PEEK } from "../../../ffi/libc/mod.ts";
 import type { CounterRow } from "../counters.ts";
 import { type Hello, parseHello, startsLikeHello } from "../hello.ts";
-import type { CloseReason, RejectStatus, Role } from "../plane.ts";
+import type { CloseReason, HelloProofs, RejectStatus, Role } from "../plane.ts";
 import { PortEvents } from "../port-events.ts";
 import { Seats } from "../seats.ts";
 import { UnprovenConnections } from "../unproven.ts";
@@ -32,16 +32,17 @@ export class TcpPort implements ConnectionOwner, Acceptor {
     context: TcpContext;
     port: number;
     session_id: string;
+    proofs?: HelloProofs;
     counters: CounterRow;
   }) {
-    const { context, port, session_id } = options;
+    const { context, port, session_id, proofs } = options;
     const { wheel, admission, settings } = context;
     this.#context = context;
     this.port = port;
     this.session_id = session_id;
     this.#counters = options.counters;
     this.#events = new PortEvents({ port, session_id, tell: context.event });
-    this.#seats = new Seats({ session_id });
+    this.#seats = new Seats({ session_id, proofs });
     this.#unproven = new UnprovenConnections({
       admission,
       wheel,

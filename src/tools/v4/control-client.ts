@@ -67,6 +67,8 @@ export interface PairRequest {
   server_id?: string;
   need_zmq: boolean;
   need_srt: boolean;
+  /** Both ends are to prove themselves by what only their own grant has. */
+  hello_proof?: boolean;
   /** How long to wait for the gateway's answer, milliseconds. */
   timeout_ms: number;
 }
@@ -158,7 +160,11 @@ export class ControlClient {
       }, request.timeout_ms);
       this.#asked.set(request_id, { resolve, reject, timer });
       const { server_id, need_zmq, need_srt } = request;
-      this.#send({ type: "pair_request", payload: { request_id, server_id, need_zmq, need_srt } });
+      const qos = request.hello_proof ? { hello_proof: true } : undefined;
+      this.#send({
+        type: "pair_request",
+        payload: { request_id, server_id, need_zmq, need_srt, qos },
+      });
     });
   }
 

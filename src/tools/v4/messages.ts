@@ -21,6 +21,7 @@ export const grantSchema = z.object({
   client_id: z.string(),
   zmq_port: port.optional(),
   srt_port: port.optional(),
+  hello_token: z.string().min(1).optional(),
 });
 
 /** Two data ports, or one of them, reserved for a session. */

@@ -132,7 +132,7 @@ export class BackEnd {
     const target = {
       host,
       port,
-      hello: helloLine({ role: "server", session_id, id }),
+      hello: helloLine({ role: "server", id, grant }),
       listener: session,
     };
     try {

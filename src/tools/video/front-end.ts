@@ -45,6 +45,8 @@ export interface FrontEndOptions {
   payload_bytes_max: number;
   zmq: boolean;
   srt: boolean;
+  /** Asks for a session whose ends must prove themselves. */
+  hello_proof?: boolean;
   /** Mbit/s; 0 is as fast as it goes, over SRT {@link SRT_RATE_MBPS_DEFAULT}. */
   rate_mbps: number;
   delay_ms: number;
@@ -123,7 +125,8 @@ export class FrontEnd {
   }
 
   async #session(): Promise<FrontEndResult> {
-    const { note, server_id, zmq, srt, wait_grant_ms, wait_release_ms, signal } = this.#options;
+    const { note, server_id, zmq, srt, hello_proof, wait_grant_ms, wait_release_ms, signal } =
+      this.#options;
     await this.#link.start();
     const baseline = await this.#ports.current(PORT_STATE_TIMEOUT_MS);
     if (baseline === null) {
@@ -134,6 +137,7 @@ export class FrontEnd {
       server_id,
       need_zmq: zmq,
       need_srt: srt,
+      hello_proof,
       timeout_ms: wait_grant_ms,
     });
     note(`session ${grant.session_id} with ${grant.server_id}: ${portsText(grant)}`);
@@ -167,7 +171,7 @@ export class FrontEnd {
     const streams = wanted(this.#options)
       .map((kind) => ({ kind, port: grant[`${kind}_port`] }))
       .filter((target) => target.port !== undefined)
-      .map(({ kind, port }) => this.#fileStream(kind, port ?? 0, grant.session_id));
+      .map(({ kind, port }) => this.#fileStream(kind, port ?? 0, grant));
     const progress = new Progress({ ...this.#options.progress, streams });
     progress.start();
     try {
@@ -177,10 +181,10 @@ export class FrontEnd {
     }
   }
 
-  #fileStream(kind: PlaneKind, port: number, session_id: string): FileStream {
+  #fileStream(kind: PlaneKind, port: number, grant: Grant): FileStream {
     const options = this.#options;
     const { host, id, signal } = options;
-    const hello = helloLine({ role: "client", session_id, id });
+    const hello = helloLine({ role: "client", id, grant });
     let { rate_mbps } = options;
     if (kind === "srt" && rate_mbps === 0) {
       rate_mbps = SRT_RATE_MBPS_DEFAULT;

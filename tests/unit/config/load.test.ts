@@ -79,6 +79,7 @@ const DEFAULTS = {
     shared_sessions_max: 1000,
   },
   streams: {},
+  auth: { hello_proof: "optional" },
   proxy_protocol: { trusted: [] as string[], mode: "required" },
   admin: {
     bind_address: "127.0.0.1",
@@ -247,6 +248,7 @@ describe("what is wrong says so", () => {
       '"off", or a port or first-last, for instance "2349" or "2346-2349"',
     ],
     ["gosrt", "shared_sessions_max", "0", "0", integer(1, 10_000)],
+    ["auth", "hello_proof", "yes", '"yes"', "one of off, optional, required"],
     [
       "proxy_protocol",
       "trusted",

@@ -92,7 +92,17 @@ describe("pair_request", () => {
       need_zmq: true,
       need_srt: false,
       srt: {},
+      hello_proof: false,
     });
+  });
+
+  test.each<[string, unknown, boolean | null]>([
+    ["a wish for proofs", { Hello_Proof: true }, true],
+    ["none", { hello_proof: false }, false],
+    ["nothing said of it", { srt: {} }, false],
+    ["one that is none", { hello_proof: "yes" }, null],
+  ])("qos.hello_proof: %s", (_name, qos, expected) => {
+    expect(readPairRequest({ need_zmq: true, qos })?.hello_proof ?? null).toBe(expected);
   });
 
   test.each([

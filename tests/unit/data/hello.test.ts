@@ -25,6 +25,11 @@ describe("a hello that is one", () => {
     ["with more keys", JSON.stringify({ ...whole, token: "x", version: [1, { a: 2 }] }), {
       ...whole,
     }],
+    ["with a proof", JSON.stringify({ ...whole, Hello_Token: "ab12" }), {
+      ...whole,
+      hello_token: "ab12",
+    }],
+    ["with no proof, spelled out", JSON.stringify({ ...whole, hello_token: null }), { ...whole }],
     ["with white space and a carriage return", ` ${JSON.stringify(whole)} \r`, { ...whole }],
     ["with an id that is not ASCII", JSON.stringify({ ...whole, id: "Büro ☂" }), {
       ...whole,
@@ -85,6 +90,10 @@ describe("a hello that is none", () => {
     ['V4HELLO {"role":null,"session_id":"s","id":"i"}', text],
     ['V4HELLO {"role":"client","session_id":5,"id":"i"}', text],
     ['V4HELLO {"role":["client"],"session_id":"s","id":"i"}', text],
+    [
+      'V4HELLO {"role":"client","session_id":"s","id":"i","hello_token":7}',
+      "hello_token is no string",
+    ],
     ['V4HELLO {"role":"peer","session_id":"s","id":"i"}', 'role is neither "server" nor "client"'],
     [
       'V4HELLO {"role":"client ","session_id":"s","id":"i"}',

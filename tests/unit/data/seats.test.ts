@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Role } from "../../../src/data/plane.ts";
 import { type Seated, Seats } from "../../../src/data/seats.ts";
@@ -31,6 +31,59 @@ test("a detail never tells the session id", () => {
   for (const given of [hello("client", "other"), hello("client")]) {
     expect(JSON.stringify(seats.take(given, end("two")))).not.toContain(session_id);
   }
+});
+
+describe("where the session asks for proofs", () => {
+  const proofs = { client: "c".repeat(32), server: "5".repeat(32) };
+  const proven = (role: Role, hello_token?: string) => ({ ...hello(role), hello_token });
+
+  test("each end needs its own", () => {
+    for (const role of ["client", "server"] as const) {
+      const other = role === "client" ? "server" : "client";
+      const seats = new Seats<End>({ session_id, proofs });
+      const wrong = ["", "x", proofs[role].slice(1), `${proofs[role]}0`, proofs[other], session_id];
+      for (const given of [undefined, ...wrong]) {
+        const decision = seats.take(proven(role, given), end("stranger"));
+        expect(decision).toMatchObject({ type: "reject", status: "hello_unproven" });
+        expect(JSON.stringify(decision)).not.toContain(proofs[role]);
+        expect(seats.at(role)).toBeNull();
+      }
+      expect(seats.take(proven(role, proofs[role]), end("one")).type).toBe("wait");
+      expect(seats.take(proven(other, proofs[other]), end("two")).type).toBe("pair");
+    }
+  });
+
+  test("nobody without one is told who is there", () => {
+    const seats = new Seats<End>({ session_id, proofs });
+    const status = (role: Role, hello_token?: string) => {
+      const decision = seats.take(proven(role, hello_token), end("x"));
+      return decision.type === "reject" ? decision.status : decision.type;
+    };
+    expect(status("client", proofs.client)).toBe("wait");
+    expect(status("client")).toBe("hello_unproven");
+    expect(status("client", proofs.client)).toBe("client_dup");
+    expect(status("server", proofs.server)).toBe("pair");
+    expect(status("server")).toBe("hello_unproven");
+    expect(status("server", proofs.server)).toBe("port_occupied");
+  });
+
+  test("a proof says whose it is", () => {
+    const seats = new Seats<End>({ session_id, proofs });
+    expect(seats.provenRole(proofs.client)).toBe("client");
+    expect(seats.provenRole(proofs.server)).toBe("server");
+    expect(seats.provenRole("x")).toBeNull();
+    expect(seats.provenRole()).toBeNull();
+    expect(new Seats<End>({ session_id }).provenRole(proofs.client)).toBeNull();
+  });
+
+  test("an empty one is refused before anybody can say nothing", () => {
+    expect(() => new Seats({ session_id, proofs: { ...proofs, server: "" } })).toThrow("empty");
+  });
+});
+
+test("where it asks for none, one that is given means nothing", () => {
+  const seats = new Seats<End>({ session_id });
+  expect(seats.take({ ...hello("client"), hello_token: "x" }, end("one")).type).toBe("wait");
 });
 
 test("whatever comes in whatever order, the seats are as a model of them", () => {

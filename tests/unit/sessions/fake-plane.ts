@@ -7,6 +7,7 @@ import {
   type PlaneSnapshot,
   type PortCounters,
   PortOpenError,
+  type Reservation,
   type Role,
 } from "../../../src/data/plane.ts";
 
@@ -14,6 +15,8 @@ export class FakePlane implements Plane {
   readonly kind: PlaneKind;
   /** Open ports and the session each belongs to. */
   readonly open_ports = new Map<number, string>();
+  /** All that was asked for, in order. */
+  readonly reservations: Reservation[] = [];
   /** Ports another program has. */
   readonly taken = new Set<number>();
   /** While set, `open` waits for {@link letGo}. */
@@ -40,7 +43,8 @@ export class FakePlane implements Plane {
     return port;
   }
 
-  async open({ port, session_id }: { port: number; session_id: string }): Promise<void> {
+  async open(reservation: Reservation): Promise<void> {
+    const { port, session_id } = reservation;
     if (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     if (this.broken !== null) throw this.broken;
     if (this.taken.has(port)) {
@@ -48,6 +52,7 @@ export class FakePlane implements Plane {
     }
     if (this.open_ports.has(port)) throw new Error(`port ${port} was opened twice`);
     this.opened++;
+    this.reservations.push(reservation);
     this.open_ports.set(port, session_id);
   }
 

@@ -5,7 +5,7 @@ import { Broker, type SrtRules } from "../../../src/sessions/broker.ts";
 import type { Grant, PairRequest, Party, Refusal } from "../../../src/sessions/party.ts";
 import { PortPool } from "../../../src/sessions/port-pool.ts";
 import { Registry } from "../../../src/sessions/registry.ts";
-import { SessionTable } from "../../../src/sessions/session-table.ts";
+import { type HelloProofRule, SessionTable } from "../../../src/sessions/session-table.ts";
 import { EventList } from "./events.ts";
 import { FakePlane } from "./fake-plane.ts";
 import { RecordingLog } from "./recording-log.ts";
@@ -54,6 +54,7 @@ export interface FixtureOptions {
   waiting_requests_per_client_max?: number;
   retry_ms?: number;
   srt?: Partial<SrtRules>;
+  hello_proof?: HelloProofRule;
 }
 
 export const ZMQ_FIRST = 2300;
@@ -87,6 +88,7 @@ export class Fixture {
     this.blocked = new BlockedPorts({ planes, pools, log, onRoom, retry_ms: options.retry_ms });
     this.sessions = new SessionTable({
       reservation_ms: options.reservation_ms ?? 30_000,
+      hello_proof: options.hello_proof ?? "optional",
       planes,
       pools,
       registry,
@@ -135,6 +137,7 @@ export class Fixture {
       need_zmq: false,
       need_srt: false,
       srt: {},
+      hello_proof: false,
       ...wants,
     });
   }

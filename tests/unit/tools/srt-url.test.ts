@@ -52,6 +52,9 @@ describe("stream ids", () => {
       .toBe("#!::s=0123456789abcdef,m=request");
     expect(streamIdOfSession({ session_id, user: "fe-1", use: "publish" }))
       .toBe("#!::s=0123456789abcdef,u=fe-1,m=publish");
+    const hello_token = "00ff";
+    expect(streamIdOfSession({ session_id, user: "fe-1", hello_token, use: "publish" }))
+      .toBe("#!::s=0123456789abcdef,u=fe-1,relayx_token=00ff,m=publish");
   });
 
   test("the gateway reads out of them what was put in", () => {

@@ -17,7 +17,9 @@ function stream(fields: { name: string; user?: string; key?: string; mode?: stri
 }
 
 /** A caller of a session. */
-function session(fields: { session_id: string; user?: string; mode?: string }) {
+function session(
+  fields: { session_id: string; user?: string; mode?: string; hello_token?: string },
+) {
   return { type: "session", user: "", mode: "request", ...fields };
 }
 
@@ -38,6 +40,10 @@ describe("libsrt's own form", () => {
     ["#!::h=host.example,t=stream,r=cam", stream({ name: "cam" })],
     ["#!::s=abc", session({ session_id: "abc" })],
     ["#!::s=abc,u=be-1", session({ session_id: "abc", user: "be-1" })],
+    [
+      "#!::s=abc,relayx_token=0%61f,u=fe-1",
+      session({ session_id: "abc", user: "fe-1", hello_token: "0af" }),
+    ],
     ["#!::s=abc,m=publish", session({ session_id: "abc", mode: "publish" })],
     ["#!::s=abc,m=bidirectional", session({ session_id: "abc", mode: "bidirectional" })],
     // An empty r is none.
