@@ -2,8 +2,9 @@
  * Socket addresses as the kernel lays them out:
  * `sockaddr_in`  { u16 family (host order), u16 port (network order), u8 address[4], 8 zero bytes }
  * `sockaddr_in6` { u16 family, u16 port, u32 flowinfo, u8 address[16], u32 scope }
+ * `sockaddr_un`  { u16 family, char path[108] }, as long as its path
  */
-import { AF_INET, AF_INET6 } from "./constants.ts";
+import { AF_INET, AF_INET6, AF_UNIX } from "./constants.ts";
 
 /** Room for either family. */
 export const SOCKADDR_BYTES = 28;
@@ -19,6 +20,29 @@ export function encodeAddress(host: string, port: number): Uint8Array {
   view.setUint16(0, ipv6 ? AF_INET6 : AF_INET, true);
   view.setUint16(2, port, false);
   bytes.set(ipv6 ? parseIpv6(host) : parseIpv4(host), ipv6 ? 8 : 4);
+  return bytes;
+}
+
+/** The longest path of a Unix socket, bytes; the kernel's field has one more for the final NUL. */
+export const UNIX_PATH_BYTES_MAX = 107;
+
+/**
+ * Lays out the address of a Unix socket: a path, or a name without a file, which is written with an
+ * `@` in front. Such a name begins with a NUL and ends where the address does.
+ */
+export function encodeUnixAddress(path: string): Uint8Array {
+  const abstract = path.startsWith("@");
+  const name = new TextEncoder().encode(abstract ? path.slice(1) : path);
+  const length = name.length + (abstract ? 1 : 0);
+  if (name.length === 0 || length > UNIX_PATH_BYTES_MAX || name.includes(0)) {
+    throw new RangeError(
+      `Cannot use the Unix socket ${JSON.stringify(path)}: found ${name.length} bytes; ` +
+        `allowed are 1 to ${UNIX_PATH_BYTES_MAX}, none of them NUL`,
+    );
+  }
+  const bytes = new Uint8Array(2 + name.length + 1);
+  new DataView(bytes.buffer).setUint16(0, AF_UNIX, true);
+  bytes.set(name, abstract ? 3 : 2);
   return bytes;
 }
 

@@ -26,6 +26,8 @@ export const libcSymbols = {
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
   /** `ssize_t send(int fd, const void *buf, size_t len, int flags)` */
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+  /** `ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addrlen)` */
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "i32" },
   /** `ssize_t read(int fd, void *buf, size_t count)` */
   read: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   /** `ssize_t write(int fd, const void *buf, size_t count)` */

@@ -32,6 +32,16 @@ export interface ServiceOptions {
   shutdown_timeout_ms: number;
   /** Writes a line where the operator sees it even when the log goes to a file. */
   complain: (message: string) => void;
+  /** Told how things are; absent where nobody supervises. */
+  notifier?: Notifier | null;
+}
+
+/** The part of `ServiceNotifier` that is used. */
+export interface Notifier {
+  start(): void;
+  ready(): void;
+  stopping(): void;
+  close(): void;
 }
 
 const SIGNALS = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const;
@@ -57,7 +67,8 @@ export class Service {
 
   /** Serves, and resolves with the exit code when everything is closed, the log included. */
   async run(): Promise<number> {
-    const { log } = this.#options;
+    const { log, notifier } = this.#options;
+    notifier?.start();
     const ended = new Promise<number>((resolve) => {
       this.#end = resolve;
     });
@@ -66,12 +77,13 @@ export class Service {
     const exit_code = await ended;
     // Until here, so that nothing that goes wrong while closing is lost.
     this.#unlisten();
+    notifier?.close();
     await log.close();
     return exit_code;
   }
 
   async #serve(): Promise<number> {
-    const { gateway, log, complain } = this.#options;
+    const { gateway, log, complain, notifier } = this.#options;
     const stopped = new Promise<Signal>((resolve) => {
       this.#stop = resolve;
     });
@@ -86,10 +98,13 @@ export class Service {
       // Whatever carries a code is the world's doing (a port in use); the rest is ours.
       return code === undefined ? EXIT.internal : EXIT.failure;
     }
+    notifier?.ready();
     const signal = await stopped;
     try {
       const limit_ms = this.#options.shutdown_timeout_ms + CLOSE_GRACE_MS;
-      if (await settled(gateway.close(signal), limit_ms)) return EXIT.ok;
+      const closing = gateway.close(signal);
+      notifier?.stopping();
+      if (await settled(closing, limit_ms)) return EXIT.ok;
       log.error({ status: "internal_error", limit_ms }, "closing does not come to an end");
     } catch (error) {
       log.error({ status: "internal_error", error }, "closing failed");

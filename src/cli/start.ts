@@ -7,12 +7,16 @@ import { PRODUCT_VERSION, PROTOCOL_VERSION, runtimeVersion } from "../version.ts
 import { EXIT } from "./exit-code.ts";
 import type { Surroundings } from "./program.ts";
 import { Service } from "./service.ts";
+import { takeServiceEnvironment } from "./service-environment.ts";
+import { ServiceNotifier } from "./service-notifier.ts";
+import { statusLine } from "./status-line.ts";
 
 /** Starts the gateway and resolves with the exit code when it has ended. */
 export async function start(
   options: { path: string | undefined; around: Surroundings },
 ): Promise<number> {
   const { path, around } = options;
+  const supervised = takeServiceEnvironment(process.env, process.pid);
   let loaded: LoadedConfig;
   let log: OpenLog;
   try {
@@ -34,18 +38,26 @@ export async function start(
   }, "relayx is starting");
 
   const { Gateway } = await import("../gateway.ts");
+  const gateway = new Gateway({
+    config,
+    log,
+    version: PRODUCT_VERSION,
+    load: () => loadConfig({ path, env: around.env }).config,
+    setLogLevel: (level) => log.setLevel(level),
+  });
+  const { NotifySocket } = await import("../data/notify-socket.ts");
   const service = new Service({
-    gateway: new Gateway({
-      config,
-      log,
-      version: PRODUCT_VERSION,
-      load: () => loadConfig({ path, env: around.env }).config,
-      setLogLevel: (level) => log.setLevel(level),
-    }),
+    gateway,
     log,
     host: process,
     shutdown_timeout_ms: config.gateway.shutdown_timeout,
     complain: (message) => around.stderr(`relayx: ${message}\n`),
+    notifier: supervised && new ServiceNotifier({
+      channel: new NotifySocket({ path: supervised.notify_socket }),
+      log,
+      watchdog: null,
+      describe: () => statusLine(gateway.snapshot()),
+    }),
   });
   return await service.run();
 }

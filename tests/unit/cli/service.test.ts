@@ -20,7 +20,11 @@ class RecordingLog implements Log {
   }
 }
 
-function fixture(changes: Partial<Runnable> = {}, shutdown_timeout_ms = 1000) {
+function fixture(
+  changes: Partial<Runnable> = {},
+  shutdown_timeout_ms = 1000,
+  supervised = false,
+) {
   const calls: string[] = [];
   const complaints: string[] = [];
   const host = new EventEmitter();
@@ -46,7 +50,16 @@ function fixture(changes: Partial<Runnable> = {}, shutdown_timeout_ms = 1000) {
     ...changes,
   };
   const complain = (message: string) => complaints.push(message);
-  const service = new Service({ gateway, log, host, shutdown_timeout_ms, complain });
+  const tell = (what: string) => () => void calls.push(`notifier ${what}`);
+  const notifier = supervised
+    ? {
+      start: tell("start"),
+      ready: tell("ready"),
+      stopping: tell("stopping"),
+      close: tell("close"),
+    }
+    : null;
+  const service = new Service({ gateway, log, host, shutdown_timeout_ms, complain, notifier });
   return { service, host, log, calls, complaints, started };
 }
 
@@ -177,6 +190,34 @@ describe("the life of the process", () => {
     host.emit("SIGTERM");
     expect(await ended).toBe(70);
     expect(calls).toEqual(["abort"]);
+  });
+
+  test("a supervisor is told of each step when it is true", async () => {
+    const starting = Promise.withResolvers<void>();
+    const { service, host, calls } = fixture({ start: () => starting.promise }, 1000, true);
+    const ended = service.run();
+    expect(calls).toEqual(["notifier start"]);
+    starting.resolve();
+    host.emit("SIGTERM");
+    expect(await ended).toBe(0);
+    expect(calls).toEqual([
+      "notifier start",
+      "notifier ready",
+      // First the gateway, so that what is told of it is true.
+      "close SIGTERM",
+      "notifier stopping",
+      "notifier close",
+    ]);
+  });
+
+  test("a start that fails is not called ready", async () => {
+    const { service, calls } = fixture(
+      { start: () => Promise.reject(new Error("no")) },
+      1000,
+      true,
+    );
+    expect(await service.run()).toBe(70);
+    expect(calls).toEqual(["notifier start", "abort", "notifier close"]);
   });
 
   test("a failing abort does not keep the process", async () => {

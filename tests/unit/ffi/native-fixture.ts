@@ -2,13 +2,17 @@
  * System calls of every shape, whose outcome is printed as JSON: run on each runtime, the outputs
  * must be the same. Nothing in it depends on descriptors' numbers or on time.
  */
+import process from "node:process";
 import { backend } from "../../../ffi/backend/mod.ts";
 import {
   AF_INET,
+  AF_UNIX,
+  CLOCK_MONOTONIC,
   decodeAddress,
   EFD_CLOEXEC,
   EFD_NONBLOCK,
   encodeAddress,
+  encodeUnixAddress,
   EPOLL_CLOEXEC,
   EPOLL_CTL_ADD,
   EPOLLET,
@@ -17,12 +21,14 @@ import {
   FIONREAD,
   MFD_CLOEXEC,
   MSG_DONTWAIT,
+  MSG_NOSIGNAL,
   O_CLOEXEC,
   O_NONBLOCK,
   openLibc,
   POLLIN,
   SO_REUSEADDR,
   SOCK_CLOEXEC,
+  SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -100,6 +106,18 @@ out.address = decodeAddress(address);
 const memory = libc.memfd_create(bytes("fixture\0"), MFD_CLOEXEC);
 out.memfd = [memory >= 0, libc.write(memory, bytes("x"), 1)];
 
+// Six parameters, and 64-bit words that are read back: datagrams without a file, the clock.
+const datagrams = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+const here = encodeUnixAddress(`@relayx-fixture-${process.pid}`);
+libc.bind(datagrams, here, here.length);
+out.sendto = [
+  libc.sendto(datagrams, bytes("hello"), 5, MSG_DONTWAIT | MSG_NOSIGNAL, here, here.length),
+  libc.recv(datagrams, arrived, 32, MSG_DONTWAIT),
+  text(arrived.subarray(0, 5)),
+];
+const clock = new BigInt64Array(2);
+out.clock = [libc.clock_gettime(CLOCK_MONOTONIC, clock), clock[0] > 0n, clock[1] < 1_000_000_000n];
+
 // libsrt: unsigned results, text results, options of each size, errors.
 const libsrt = openLibsrt({ libc });
 out.srt = [libsrt.version.version, libsrt.srt_startup() >= 0];
@@ -121,5 +139,5 @@ libsrt.srt_epoll_release(srtEpoll);
 libsrt.srt_close(srt);
 libsrt.srt_cleanup();
 
-for (const fd of [eventfd, epoll, ...pipe, ...pipe2, socket, memory]) libc.close(fd);
+for (const fd of [eventfd, epoll, ...pipe, ...pipe2, socket, memory, datagrams]) libc.close(fd);
 console.log(JSON.stringify({ runtime: backend.runtime, out }));

@@ -47,6 +47,8 @@ test("native calls do the same on Bun and on Deno", async () => {
     bind: [0, 0],
     accept: [-1, 11],
     recv: [-1, "ENOTCONN"],
+    sendto: [5, 5, "hello"],
+    clock: [0, true, true],
     srtOption: 321,
     srtUnknown: null,
   });

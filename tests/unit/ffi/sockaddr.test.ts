@@ -4,6 +4,7 @@ import {
   addressFamily,
   decodeAddress,
   encodeAddress,
+  encodeUnixAddress,
   formatAddress,
 } from "../../../ffi/libc/sockaddr.ts";
 import { announcedRandom } from "../../harness/random.ts";
@@ -127,3 +128,15 @@ test("a port or an address that would be read as another one is refused", () => 
   }
   expect(() => encodeAddress("010.1.1.1", 80)).toThrow('Cannot parse address "010.1.1.1"');
 });
+
+test("a Unix socket is a path with a NUL behind it, or a name with one before", () => {
+  expect(hex(encodeUnixAddress("/run/n"))).toBe("0100" + "2f72756e2f6e" + "00");
+  expect(hex(encodeUnixAddress("@ab"))).toBe("0100" + "00" + "6162");
+  expect(encodeUnixAddress("/" + "x".repeat(106))).toHaveLength(2 + 108);
+  expect(encodeUnixAddress("@" + "x".repeat(106))).toHaveLength(2 + 107);
+});
+
+test.each(["", "@", "/" + "x".repeat(107), "@" + "x".repeat(107), "/a\0b", "/" + "ü".repeat(54)])(
+  "%p is the address of no Unix socket",
+  (path) => expect(() => encodeUnixAddress(path)).toThrow(/^Cannot use the Unix socket/),
+);
