@@ -55,7 +55,10 @@ export async function start(
     notifier: supervised && new ServiceNotifier({
       channel: new NotifySocket({ path: supervised.notify_socket }),
       log,
-      watchdog: null,
+      watchdog: supervised.watchdog_ms === null ? null : {
+        patience_ms: supervised.watchdog_ms,
+        alive: (within_ms) => gateway.beat(within_ms),
+      },
       describe: () => statusLine(gateway.snapshot()),
     }),
   });

@@ -2,9 +2,11 @@
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import process from "node:process";
 import { GatewayProcess } from "../harness/gateway-process.ts";
+import { FrozenThread, workerThreads } from "../harness/frozen-thread.ts";
 import { Meeting } from "../harness/meeting.ts";
 import { plainEnvironment } from "../harness/runtime.ts";
 import { Supervisor } from "../harness/supervisor.ts";
+import { V4Client } from "../harness/v4-client.ts";
 
 setDefaultTimeout(30_000);
 
@@ -54,7 +56,6 @@ test("ready, what it does, stopping for as long as sessions need, and the end", 
   expect(Number(stopping.EXTEND_TIMEOUT_USEC)).toBeGreaterThan(5_000_000);
   // It asks for more time for as long as the session lasts, and a session lasts as long as it likes.
   await supervisor.next({ EXTEND_TIMEOUT_USEC: "*" });
-  await supervisor.next({ EXTEND_TIMEOUT_USEC: "*" });
   session.client.destroy();
   session.server.destroy();
   expect(await gateway.exited()).toEqual({ code: 0, signal: null });
@@ -92,4 +93,35 @@ test("a supervisor that takes nothing, or is not there, is no reason not to serv
   const wrong = await start("vsock:2:1234");
   expect((await wrong.logged("notify_failed")).error).toMatch(/absolute path of a Unix socket/);
   await wrong.stop();
+});
+
+test("the watchdog is fed while both worlds live, and not while one worker of either plane hangs", async () => {
+  const supervisor = supervise();
+  const environment = { WATCHDOG_USEC: "800000" };
+  const gateway = await start(supervisor.address, { environment, gateway: { tcp_workers: 2 } });
+  const fed = () => supervisor.next({ WATCHDOG: "1" });
+  const port = gateway.control_port;
+  const peer = await V4Client.register({ port, role: "client", id: "clock" });
+  open.push(peer);
+  await fed();
+  await fed();
+  expect(workerThreads(gateway.pid, "tcp")).toHaveLength(2);
+  expect(workerThreads(gateway.pid, "srt")).toHaveLength(1);
+  for (const kind of ["tcp", "srt"] as const) {
+    const [thread] = workerThreads(gateway.pid, kind).reverse();
+    const frozen = new FrozenThread(thread);
+    try {
+      await gateway.takeLogged("watchdog_withheld");
+      // Two broadcasts are a clock: they are a second apart, which is more than the patience.
+      await peer.telemetry();
+      supervisor.notices.items.length = 0;
+      await peer.telemetry();
+      expect(supervisor.count({ WATCHDOG: "*" })).toBe(0);
+    } finally {
+      frozen.thaw();
+    }
+    await fed();
+    await gateway.takeLogged("watchdog_fed");
+  }
+  await gateway.stop();
 });
