@@ -232,6 +232,11 @@ export class Gateway {
     };
   }
 
+  /** How long an orderly end lets sessions go on; a reload may change it. */
+  get shutdown_timeout_ms(): number {
+    return this.#config.gateway.shutdown_timeout;
+  }
+
   /** Whether every data worker turns: see {@link Plane.beat}. For the watchdog. */
   async beat(within_ms: number): Promise<boolean> {
     const { zmq, srt } = this.#planes;

@@ -74,6 +74,8 @@ export class ServiceNotifier {
 
   /** Peers are served, for the first time or after a reload. */
   ready(): void {
+    // A reload that comes to its end while everything ends has nothing to say any more.
+    if (this.#stopping) return;
     const { watchdog } = this.#options;
     if (watchdog !== null && this.#status_timer === undefined) void this.#watch(watchdog);
     this.#described = this.#options.describe();

@@ -1,7 +1,8 @@
 /**
  * The gateway's life as a process: it starts, serves until a signal, drains and ends. A second
- * signal ends it at once, and SIGHUP has it read its configuration anew. A mistake of our own is logged and ends it with a code of its own, so that
- * a supervisor starts it afresh instead of keeping a process in an unknown state.
+ * signal ends it at once, and SIGHUP has it read its configuration anew. A mistake of our own is
+ * logged and ends it with a code of its own, so that a supervisor starts it afresh instead of keeping
+ * a process in an unknown state.
  */
 import { clearTimeout, setTimeout } from "node:timers";
 import { ConfigError } from "../config/problem.ts";
@@ -10,6 +11,8 @@ import { EXIT } from "./exit-code.ts";
 
 /** What is run. It logs itself that it serves, stops and has stopped. */
 export interface Runnable {
+  /** `gateway.shutdown_timeout` as it is now; a reload may change it. */
+  readonly shutdown_timeout_ms: number;
   start(): Promise<unknown>;
   /** Lets sessions finish for `gateway.shutdown_timeout`, then closes them. */
   close(reason: string): Promise<void>;
@@ -29,7 +32,6 @@ export interface ServiceOptions {
   gateway: Runnable;
   log: Log;
   host: Host;
-  shutdown_timeout_ms: number;
   /** Writes a line where the operator sees it even when the log goes to a file. */
   complain: (message: string) => void;
   /** Told how things are; absent where nobody supervises. */
@@ -40,6 +42,7 @@ export interface ServiceOptions {
 export interface Notifier {
   start(): void;
   ready(): void;
+  reloading(): void;
   stopping(): void;
   close(): void;
 }
@@ -101,7 +104,7 @@ export class Service {
     notifier?.ready();
     const signal = await stopped;
     try {
-      const limit_ms = this.#options.shutdown_timeout_ms + CLOSE_GRACE_MS;
+      const limit_ms = gateway.shutdown_timeout_ms + CLOSE_GRACE_MS;
       const closing = gateway.close(signal);
       notifier?.stopping();
       if (await settled(closing, limit_ms)) return EXIT.ok;
@@ -127,13 +130,19 @@ export class Service {
     void this.#abort().then(() => this.#end(SIGNALS[signal]));
   }
 
-  #reload(): void {
+  async #reload(): Promise<void> {
     // A signal while starting is about the configuration that is just being read.
     if (!this.#serving || this.#stopping !== null) return;
-    this.#options.gateway.reload("SIGHUP").catch((error) => {
+    const { gateway, complain, notifier } = this.#options;
+    notifier?.reloading();
+    try {
+      await gateway.reload("SIGHUP");
+    } catch (error) {
       if (!(error instanceof ConfigError)) return this.#failed(error);
-      this.#options.complain(`the configuration is not reloaded:\n${error.message}`);
-    });
+      complain(`the configuration is not reloaded:\n${error.message}`);
+    }
+    // With the new configuration or with the old one, it serves.
+    notifier?.ready();
   }
 
   #failed(error: unknown): void {
@@ -159,7 +168,7 @@ export class Service {
     const failed = (error: unknown) => this.#failed(error);
     this.#listeners.set("uncaughtException", failed);
     this.#listeners.set("unhandledRejection", failed);
-    this.#listeners.set("SIGHUP", () => this.#reload());
+    this.#listeners.set("SIGHUP", () => void this.#reload());
     for (const signal of Object.keys(SIGNALS) as Signal[]) {
       this.#listeners.set(signal, () => this.#signalled(signal));
     }

@@ -50,7 +50,6 @@ export async function start(
     gateway,
     log,
     host: process,
-    shutdown_timeout_ms: config.gateway.shutdown_timeout,
     complain: (message) => around.stderr(`relayx: ${message}\n`),
     notifier: supervised && new ServiceNotifier({
       channel: new NotifySocket({ path: supervised.notify_socket }),

@@ -1,5 +1,6 @@
 /** What a supervisor such as systemd is told over the socket that it names (sd_notify(3)). */
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { GatewayProcess } from "../harness/gateway-process.ts";
 import { FrozenThread, workerThreads } from "../harness/frozen-thread.ts";
@@ -39,7 +40,7 @@ async function start(
   return gateway;
 }
 
-test("ready, what it does, stopping for as long as sessions need, and the end", async () => {
+test("ready, what it does, a reload, stopping for as long as sessions need, and the end", async () => {
   const supervisor = supervise();
   const gateway = await start(supervisor.address, { gateway: { shutdown_timeout: "1h" } });
   expect(await supervisor.next({ READY: "1" })).toEqual({
@@ -50,6 +51,12 @@ test("ready, what it does, stopping for as long as sessions need, and the end", 
   open.push(meeting);
   const session = await meeting.tcpSession();
   await supervisor.next({ STATUS: "Running: 1 session, 2 registered, 0 requests waiting" });
+  process.kill(gateway.pid, "SIGHUP");
+  const reloading = await supervisor.next({ RELOADING: "1" });
+  // The machine's monotonic clock, which began with the machine and never goes back.
+  const uptime_s = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+  expect(uptime_s - Number(reloading.MONOTONIC_USEC) / 1e6).toBeWithin(-1, 15);
+  await supervisor.next({ READY: "1" });
   gateway.signal("SIGTERM");
   const stopping = await supervisor.next({ STOPPING: "1" });
   expect(stopping.STATUS).toStartWith("Stopping: 1 session");

@@ -63,6 +63,9 @@ describe("what the supervisor is told", () => {
     expect(channel.heard.splice(0)).toEqual([
       "STOPPING=1\nSTATUS=Stopping: 1 session\nEXTEND_TIMEOUT_USEC=10000000",
     ]);
+    // The end of a reload that was going on says nothing any more.
+    notifier.ready();
+    expect(channel.heard).toEqual([]);
     // As long as it lives it asks for more time, well before the last is over.
     jest.advanceTimersByTime(4000);
     expect(channel.heard.splice(0)).toEqual([

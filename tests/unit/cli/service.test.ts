@@ -31,6 +31,7 @@ function fixture(
   const log = new RecordingLog();
   const started = Promise.withResolvers<void>();
   const gateway: Runnable = {
+    shutdown_timeout_ms,
     start: () => {
       started.resolve();
       return Promise.resolve();
@@ -55,11 +56,12 @@ function fixture(
     ? {
       start: tell("start"),
       ready: tell("ready"),
+      reloading: tell("reloading"),
       stopping: tell("stopping"),
       close: tell("close"),
     }
     : null;
-  const service = new Service({ gateway, log, host, shutdown_timeout_ms, complain, notifier });
+  const service = new Service({ gateway, log, host, complain, notifier });
   return { service, host, log, calls, complaints, started };
 }
 
@@ -208,6 +210,26 @@ describe("the life of the process", () => {
       "notifier stopping",
       "notifier close",
     ]);
+  });
+
+  test("a supervisor waits for the end of a reload, whether it came to anything or not", async () => {
+    const reload = Promise.withResolvers<void>();
+    const wrong = new ConfigError([
+      { file: "f", line: 1, column: 1, key: "a.b", code: "c", found: "x", allowed: "y" },
+    ]);
+    const { service, host, calls, started } = fixture({ reload: () => reload.promise }, 1000, true);
+    const ended = service.run();
+    await started.promise;
+    await Promise.resolve();
+    calls.length = 0;
+    host.emit("SIGHUP");
+    expect(calls).toEqual(["notifier reloading"]);
+    reload.reject(wrong);
+    await reload.promise.catch(() => {});
+    await Promise.resolve();
+    expect(calls).toEqual(["notifier reloading", "notifier ready"]);
+    host.emit("SIGTERM");
+    expect(await ended).toBe(0);
   });
 
   test("a start that fails is not called ready", async () => {
