@@ -5,6 +5,14 @@
 import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { closest, distance } from "fastest-levenshtein";
+import { addBan, addBans, addUnban } from "./admin/ban.ts";
+import { addDrain, addUndrain } from "./admin/drain.ts";
+import { addExplain } from "./admin/explain.ts";
+import { addKick } from "./admin/kick.ts";
+import { addLogs } from "./admin/logs.ts";
+import { addReload } from "./admin/reload.ts";
+import { addSessions } from "./admin/sessions.ts";
+import { addStatus } from "./admin/status.ts";
 import { normaliseArguments } from "./arguments.ts";
 import { CommandExit, EXIT } from "./exit-code.ts";
 import { addStreams } from "./streams.ts";
@@ -19,6 +27,21 @@ export interface Surroundings {
   env: Readonly<Record<string, string | undefined>>;
 }
 
+/** In the order of `--help`. */
+const ADMIN_COMMANDS = [
+  addStatus,
+  addSessions,
+  addExplain,
+  addLogs,
+  addKick,
+  addDrain,
+  addUndrain,
+  addBan,
+  addUnban,
+  addBans,
+  addReload,
+];
+
 const CONFIG_PATH_FLAG = "--config_path <path>";
 const CONFIG_PATH_TEXT = "configuration file, or a folder with a config.yaml in it; " +
   "without it the defaults run and the log goes to the console";
@@ -29,6 +52,9 @@ Examples:
   relayx --config_path config.yaml          start the gateway (also: relayx start …)
   relayx check --config_path config.yaml    say what is wrong with a configuration
   RELAYX_GATEWAY_TCP_PORT=6000 relayx       a key from the environment
+  relayx status                             how the gateway on this machine is
+  relayx explain be-1                       what became of a session or a peer, and why
+  relayx drain --deadline 5m                let nobody new in, end what is left in 5 minutes
   relayx streams                            who publishes and views at the gateway here
   relayx url cam --mode read                lines for ffmpeg, VLC and others
   relayx video-be --help                    the options of a tool
@@ -81,6 +107,7 @@ export function createProgram(around: Surroundings): Command {
       check({ path: configPath(command), around });
     });
 
+  for (const add of ADMIN_COMMANDS) add(program, around);
   addStreams(program, around);
   addUrl(program, around);
   addVideoBe(program);

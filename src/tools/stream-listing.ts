@@ -1,9 +1,8 @@
 /** Asks a running gateway for its named streams (`GET /streams`). */
-import type { Buffer } from "node:buffer";
-import http from "node:http";
 import { z } from "zod";
 import { BOTTLENECKS } from "../data/bottleneck.ts";
 import type { StreamListing } from "../data/plane.ts";
+import { askHttp, hostAndPort, NoAnswer } from "./http-json.ts";
 import { printable } from "./printable.ts";
 
 /** A gateway on the same machine answers within milliseconds, unless it is in trouble itself. */
@@ -49,10 +48,8 @@ const listingShape: z.ZodType<StreamListing[]> = z.array(z.object({
 export async function askStreams(
   gateway: { host: string; port: number },
 ): Promise<StreamListing[]> {
-  const at = gateway.host.includes(":")
-    ? `[${gateway.host}]:${gateway.port}`
-    : `${gateway.host}:${gateway.port}`;
-  const { status, body } = await get(gateway, at);
+  const at = hostAndPort(gateway);
+  const { status, body } = await ask(gateway, at);
   if (status === 403) {
     throw new StreamListingError(
       `the gateway at ${at} names its streams to its own machine only: run this command there`,
@@ -79,47 +76,19 @@ export async function askStreams(
   );
 }
 
-function get(
-  { host, port }: { host: string; port: number },
-  at: string,
-): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const late = AbortSignal.timeout(ANSWER_MS_MAX);
-    const fail = (error: Error) => {
-      const { code } = error as { code?: unknown };
-      const why = late.aborted
-        ? `nothing within ${ANSWER_MS_MAX / 1000} s`
-        : printable(typeof code === "string" ? code : error.message, 200);
-      reject(
-        new StreamListingError(
-          `no answer from ${at} (${why}); is the gateway running, and is that its control port?`,
-        ),
-      );
-    };
-    // No agent: one request, and nothing that is kept open behind it.
-    const request = http.get({ host, port, path: "/streams", agent: false, signal: late });
-    request.once("error", fail);
-    request.once("response", (response) => {
-      const chunks: Uint8Array[] = [];
-      let bytes = 0;
-      response.once("error", fail);
-      response.on("data", (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > ANSWER_BYTES_MAX) {
-          request.destroy(new Error(`more than ${ANSWER_BYTES_MAX} bytes`));
-          return;
-        }
-        chunks.push(chunk);
-      });
-      response.once("end", () => {
-        resolve({ status: response.statusCode ?? 0, body: decoded(chunks) });
-      });
+async function ask(gateway: { host: string; port: number }, at: string) {
+  try {
+    return await askHttp({
+      ...gateway,
+      path: "/streams",
+      answer_ms_max: ANSWER_MS_MAX,
+      answer_bytes_max: ANSWER_BYTES_MAX,
     });
-  });
-}
-
-function decoded(chunks: readonly Uint8Array[]): string {
-  const decoder = new TextDecoder();
-  const parts = chunks.map((chunk) => decoder.decode(chunk, { stream: true }));
-  return parts.join("") + decoder.decode();
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    throw new StreamListingError(
+      `no answer from ${at} (${printable(error.message, 200)}); ` +
+        "is the gateway running, and is that its control port?",
+    );
+  }
 }

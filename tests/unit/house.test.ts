@@ -31,7 +31,7 @@ const allowed: Record<string, readonly string[]> = {
   "src/control": ["src/access", "src/sessions", "src/data", "src/observe", "src/config"],
   "src/sessions": ["src/access", "src/data", "src/observe", "src/config"],
   "src/data": ["ffi", "src/workers.ts", "src/observe", "src/config"],
-  "src/tools": ["ffi", "src/workers.ts", "src/data", "src/observe", "src/config"],
+  "src/tools": ["src/admin", "ffi", "src/workers.ts", "src/data", "src/observe", "src/config"],
   "src/observe": ["src/config"],
   "src/config": [],
   "src/version.ts": ["package.json"],

@@ -113,7 +113,7 @@ describe("the command line", () => {
     [["chekc"], 'unknown command "chekc" (did you mean check?)'],
     [
       ["serve"],
-      'unknown command "serve"; there are: start, check, streams, url, video-be, video-fe',
+      'unknown command "serve"; there are: start, check, status,',
     ],
     [["--nope"], "unknown option '--nope'"],
     [["check", "--nope"], "unknown option '--nope'"],

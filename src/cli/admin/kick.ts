@@ -1,0 +1,41 @@
+/** `relayx kick`: ends a session, or the registration of a client or a server. */
+import type { Command } from "commander";
+import type { Surroundings } from "../program.ts";
+import { adminCommand, type AdminFlags, order, show } from "./order.ts";
+
+interface KickFlags extends AdminFlags {
+  client?: string;
+  server?: string;
+  sessions?: boolean;
+}
+
+export function addKick(program: Command, around: Surroundings): void {
+  adminCommand(program, "kick [session_id]", "end a session, or a peer's registration")
+    .option("--client <id>", "the client of this id instead of a session")
+    .option("--server <id>", "the server of this id instead of a session")
+    .option("--sessions", "with the peer, its sessions as well")
+    .action((session_id: string | undefined, flags: KickFlags) =>
+      order("kick", { flags, around }, async (client) => {
+        const { kickAnswer } = await import("../../admin/answers.ts");
+        const path = await pathOf(session_id, flags);
+        const answer = await client.ask(path, kickAnswer, { method: "DELETE" });
+        await show(answer, { flags, around }, ({ ended }) => `${ended} ended\n`);
+      })
+    );
+}
+
+async function pathOf(session_id: string | undefined, flags: KickFlags): Promise<string> {
+  const { FlagError } = await import("../../tools/flags.ts");
+  const { client, server, sessions = false } = flags;
+  const named = [session_id, client, server].filter((one) => one !== undefined);
+  if (named.length !== 1) {
+    const found = named.length === 0 ? "nothing" : named.join(" ");
+    throw new FlagError("kick", found, "one of SESSION_ID, --client ID and --server ID");
+  }
+  if (session_id !== undefined) {
+    if (sessions) throw new FlagError("--sessions", "true", "only with --client or --server");
+    return `/api/v1/sessions/${encodeURIComponent(session_id)}`;
+  }
+  const role = client !== undefined ? "client" : "server";
+  return `/api/v1/registrations/${role}/${encodeURIComponent(named[0])}?sessions=${sessions}`;
+}

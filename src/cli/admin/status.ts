@@ -1,0 +1,61 @@
+/** `relayx status`: how a running gateway is. */
+import type { Command } from "commander";
+import type { GatewayAnswer } from "../../admin/answers.ts";
+import type { Surroundings } from "../program.ts";
+import { adminCommand, type AdminFlags, order, show } from "./order.ts";
+
+export function addStatus(program: Command, around: Surroundings): void {
+  adminCommand(program, "status", "show how a running gateway is").action((flags: AdminFlags) =>
+    order("status", { flags, around }, async (client) => {
+      const { gatewayAnswer } = await import("../../admin/answers.ts");
+      const { roughBytes, since } = await import("../../tools/wording.ts");
+      const { printable } = await import("../../tools/printable.ts");
+      const answer = await client.ask("/api/v1/gateway", gatewayAnswer);
+      const text = (gateway: GatewayAnswer) =>
+        lines(gateway, { roughBytes, since }).map(([name, value]) =>
+          `${name.padEnd(10)} ${printable(value, 200)}\n`
+        ).join("");
+      await show(answer, { flags, around }, text);
+    })
+  );
+}
+
+interface Wording {
+  roughBytes(bytes: number): string;
+  since(then_unix_ms: number, now_unix_ms: number): string;
+}
+
+function lines(gateway: GatewayAnswer, { roughBytes, since }: Wording): [string, string][] {
+  const { connections, drain, now_unix_ms, planes, port_state, bytes } = gateway;
+  const rows: [string, string][] = [
+    ["relayx", `${gateway.version}, protocol ${gateway.protocol}`],
+    ["state", `${gateway.state}, since ${since(gateway.started_at_unix_ms, now_unix_ms)}`],
+  ];
+  if (drain !== null) {
+    const left = drain.deadline_unix_ms === null
+      ? "no deadline"
+      : `${since(now_unix_ms, drain.deadline_unix_ms)} left`;
+    rows.push(["draining", `for ${since(drain.since_unix_ms, now_unix_ms)}, ${left}`]);
+  }
+  rows.push(
+    ["peers", `${connections.registered} registered, ${connections.unproven} unproven`],
+    ["sessions", `${gateway.sessions}, ${gateway.waiting_requests} requests wait`],
+  );
+  for (const { kind, workers, workers_replaced, loop_lag_ms } of planes) {
+    const { total, idle, reserved, occupied, blocked } = port_state[kind];
+    rows.push(
+      [
+        `${kind} ports`,
+        `${occupied} occupied, ${reserved} reserved, ${blocked} blocked, ${idle} idle of ${total}`,
+      ],
+      [`${kind} bytes`, `${roughBytes(bytes[kind].up)} up, ${roughBytes(bytes[kind].down)} down`],
+      [
+        `${kind} loop`,
+        `${workers} ${workers === 1 ? "worker" : "workers"}, longest turn ${
+          loop_lag_ms.map((ms) => ms === null ? "hangs" : `${ms.toFixed(1)} ms`).join(", ")
+        }${workers_replaced > 0 ? `, ${workers_replaced} replaced` : ""}`,
+      ],
+    );
+  }
+  return rows;
+}
