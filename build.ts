@@ -3,9 +3,10 @@
  * Run it by `npm run build`, which installs what is missing first.
  */
 import { $, type BunPlugin } from "bun";
-import { mkdir, rename, stat, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { libsrtSymbols } from "./ffi/libsrt/symbols.ts";
+import { libsrtSymbols, listenHookSymbols } from "./ffi/libsrt/symbols.ts";
 import { workerModules, type WorkerName } from "./src/workers.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -19,30 +20,40 @@ await compile({ libsrt, workers });
 console.log(`built dist/relayx with libsrt from ${libsrt.package}`);
 
 /**
- * Links the distribution's static libsrt and libcrypto into one shared object that needs only libc
- * and libm and shows nothing but the functions of our symbol table.
+ * Links the distribution's static libsrt and libcrypto, and our own hook for listeners, into one
+ * shared object that needs only libc and libm and shows nothing but the functions of our symbol tables.
  */
 async function linkLibsrt(): Promise<{ file: string; package: string }> {
   const file = here("dist/libsrt.so");
   const packages = await installedPackages();
-  const note = `${file}.package`;
-  if (await Bun.file(note).exists() && await Bun.file(note).text() === packages) {
-    const linked = await stat(file).catch(() => null);
-    if (linked) return { file, package: packages };
+  const hook = here("ffi/libsrt/listen-hook.c");
+  const names = Object.keys(libsrtSymbols);
+  const shown = [...names, ...Object.keys(listenHookSymbols)];
+  const made_of = createHash("sha256").update([packages, ...shown].join(" "))
+    .update(await readFile(hook)).digest("hex");
+  if (await stat(file).catch(() => null) && await textOf(`${file}.made-of`) === made_of) {
+    return { file, package: packages };
   }
   const archives = await Promise.all(staticLibraries.map(findArchive));
-  const names = Object.keys(libsrtSymbols);
-  await writeFile(here("dist/libsrt.map"), `{ global: ${names.join("; ")}; local: *; };\n`);
+  await writeFile(here("dist/libsrt.map"), `{ global: ${shown.join("; ")}; local: *; };\n`);
+  const object = here("dist/listen-hook.o");
+  await $`gcc -std=gnu11 -O2 -fPIC -fstack-protector-strong -Wall -Wextra -Werror -c ${hook} -o ${object}`;
   // -u pulls each function out of the archive; the rest of libsrt follows from there.
   const wanted = names.flatMap((name) => ["-u", name]);
   await $`g++ -shared -o ${file}.new ${
     wanted.map((word) => `-Wl,${word}`)
-  } ${archives} -static-libgcc -static-libstdc++ -lpthread -ldl -Wl,--gc-sections -Wl,-s -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--version-script=${
+  } ${object} ${archives} -static-libgcc -static-libstdc++ -lpthread -ldl -Wl,--gc-sections -Wl,-s -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--version-script=${
     here("dist/libsrt.map")
   }`;
   await rename(`${file}.new`, file);
-  await writeFile(note, packages);
+  // What is told about it, and what it was made of, so that it is linked again when that changes.
+  await writeFile(`${file}.package`, packages);
+  await writeFile(`${file}.made-of`, made_of);
   return { file, package: packages };
+}
+
+async function textOf(file: string): Promise<string | null> {
+  return await Bun.file(file).exists() ? await Bun.file(file).text() : null;
 }
 
 /** `libsrt-openssl-dev 1.5.1-1+deb12u2, libssl-dev …`: what the warning about old versions needs. */

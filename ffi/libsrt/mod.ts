@@ -7,14 +7,16 @@ import { openLibc } from "../libc/mod.ts";
 import { errnoName } from "../libc/errno.ts";
 import { SrtError, srtErrorName } from "./errors.ts";
 import { libsrtCandidates, type LibsrtLocation, type LocateOptions } from "./locate.ts";
+import type { ListenHookCalls } from "./listen-hook.ts";
 import { encodeOption, type SrtOptionName, srtOptions, type SrtOptionValue } from "./options.ts";
-import { libsrtSymbols } from "./symbols.ts";
+import { libsrtSymbols, listenHookSymbols } from "./symbols.ts";
 import { describeVersion, type LibsrtVersion, parseVersion } from "./version.ts";
 
 export * from "./errors.ts";
 export * from "./stats.ts";
 export type { SrtOptionName, SrtOptionValue } from "./options.ts";
 export type { LibsrtLocation } from "./locate.ts";
+export { type HookedKind, ListenHook } from "./listen-hook.ts";
 
 /** Readiness bits of `srt_epoll_*` (srt.h, SRT_EPOLL_OPT). */
 export const SRT_EPOLL_IN = 0x1;
@@ -35,6 +37,8 @@ export const SRT_ERROR = -1;
 export interface Libsrt extends Calls<typeof libsrtSymbols> {
   readonly location: LibsrtLocation;
   readonly version: LibsrtVersion;
+  /** What a {@link ListenHook} is made of; null where the library is not the one we link. */
+  readonly listenHook: ListenHookCalls | null;
   /** The number of this thread's last libsrt error, such as 6002. */
   lastError(): number;
   failure(call: string): SrtError;
@@ -77,6 +81,15 @@ export function openLibsrt(options: Partial<LocateOptions> & { at?: LibsrtLocati
   );
 }
 
+/** Another library, such as the distribution's, is as good but for this. */
+function openListenHook({ path }: LibsrtLocation): ListenHookCalls | null {
+  try {
+    return backend.open(path, listenHookSymbols).calls;
+  } catch {
+    return null;
+  }
+}
+
 function wrap(
   calls: Calls<typeof libsrtSymbols>,
   location: LibsrtLocation,
@@ -100,6 +113,7 @@ function wrap(
     ...calls,
     location,
     version: describeVersion(versionNumber, location.package),
+    listenHook: openListenHook(location),
     lastError,
     failure,
     setOption(socket, name, value) {

@@ -64,3 +64,30 @@ export const libsrtSymbols = {
   /** `const char *srt_rejectreason_str(int id)` */
   srt_rejectreason_str: { parameters: ["i32"], result: "pointer" },
 } as const satisfies SymbolTable;
+
+/**
+ * Our own functions beside libsrt, of listen-hook.c, which says what they do. Only the library that
+ * `build.ts` links has them.
+ */
+export const listenHookSymbols = {
+  /** `int listen_hook_owner(void)` */
+  listen_hook_owner: { parameters: [], result: "i32" },
+  /** `int listen_hook_attach(int listener, int owner)` */
+  listen_hook_attach: { parameters: ["i32", "i32"], result: "i32" },
+  /**
+   * `int listen_hook_put(int owner, const void *name, int name_length, const void *passphrase,
+   * int passphrase_length, int key_length)`
+   */
+  listen_hook_put: {
+    parameters: ["i32", "buffer", "i32", "buffer", "i32", "i32"],
+    result: "i32",
+  },
+  /** `int listen_hook_remove(int owner, const void *name, int name_length)` */
+  listen_hook_remove: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  /** `int listen_hook_clear(int owner)` */
+  listen_hook_clear: { parameters: ["i32"], result: "i32" },
+  /** `int listen_hook_taken(int socket)` */
+  listen_hook_taken: { parameters: ["i32"], result: "i32" },
+  /** `int listen_hook_parse(const void *stream_id, int length, void *name)` */
+  listen_hook_parse: { parameters: ["buffer", "i32", "buffer"], result: "i32" },
+} as const satisfies SymbolTable;

@@ -15,7 +15,8 @@
  *     percent-encoded.
  *   publish:NAME  publish:NAME:KEY  publish:NAME:USER:KEY   and the same with `read` (or `request`)
  *
- * What cannot be read is refused with a sentence and never throws.
+ * What cannot be read is refused with a sentence and never throws. ffi/libsrt/listen-hook.c reads the
+ * name in it during the handshake, and must find the same one: what changes here changes there.
  */
 
 /** What a caller wants. */
@@ -57,7 +58,8 @@ const PLAIN_MODES: Readonly<Record<string, "publish" | "request">> = {
   read: "request",
   request: "request",
 };
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+// A byte order mark is a letter like any other, as it is for listen-hook.c.
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export function parseStreamId(bytes: Uint8Array): StreamId {
   if (bytes.length === 0) return { type: "none" };
@@ -138,7 +140,10 @@ function cut(value: string): string {
   return value.length <= 32 ? value : `${value.slice(0, 32)}…`;
 }
 
-/** Writes a stream's id in the form that every encoder takes, percent-encoded where it must be. */
+/**
+ * Writes a stream's id in the form that every encoder takes, percent-encoded where it must be. Half a
+ * surrogate pair, which UTF-8 has no form for, becomes U+FFFD.
+ */
 export function formatStreamId(
   fields: {
     r?: string;
@@ -150,5 +155,6 @@ export function formatStreamId(
   },
 ): string {
   const pairs = Object.entries(fields).filter(([, value]) => value !== undefined && value !== "");
-  return STANDARD + pairs.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join(",");
+  return STANDARD +
+    pairs.map(([key, value]) => `${key}=${encodeURIComponent(value.toWellFormed())}`).join(",");
 }
