@@ -146,6 +146,7 @@ export class Gateway {
       log,
       limits: config.limits,
       srt: config.gosrt,
+      encrypts_single_sessions: () => planes.srt.encrypts_single_sessions ?? true,
     });
     this.#drain = new Drain({ broker: this.#broker, sessions, log });
     this.#control = new ControlServer({

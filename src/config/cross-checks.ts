@@ -62,18 +62,10 @@ function udpPortTwice({ gosrt, streams }: Config): ReturnType<CrossCheck["check"
   return null;
 }
 
-/** A stream is on the shared ports or on its own; a passphrase of its own needs a port of its own. */
+/** A stream is on the shared ports or on its own. */
 function streamWithoutPort({ gosrt, streams }: Config): ReturnType<CrossCheck["check"]> {
-  for (const [name, { port, passphrase }] of Object.entries(streams)) {
+  for (const [name, { port }] of Object.entries(streams)) {
     if (port > 0) continue;
-    if (passphrase !== "") {
-      return {
-        path: ["streams", name, "passphrase"],
-        code: "port_missing",
-        found: "a passphrase of its own on the shared port, which has one for all",
-        allowed: `a streams.${name}.port, or gosrt.passphrase for everybody`,
-      };
-    }
     if (gosrt.shared_port === "off") {
       return {
         path: ["streams", name],

@@ -190,6 +190,8 @@ export type PlaneEvent =
     /** One sentence with what was found and what is allowed. */
     detail: string;
     remote: string;
+    /** The stream that was asked for, where it is one of ours and no session's port was. */
+    name?: string;
   }
   /** Connections were turned away at a bound; told at most once a second per port. */
   | {
@@ -250,6 +252,8 @@ export interface PlaneSnapshot {
 
 export interface Plane {
   readonly kind: PlaneKind;
+  /** Whether a session may wish for a passphrase of its own; known once the plane has started. */
+  readonly encrypts_single_sessions?: boolean;
   /** Starts the workers; resolves when each has spoken. */
   start(): Promise<void>;
   /**

@@ -45,8 +45,20 @@ export class PortEvents {
     this.#tell({ type: "paired", ...this.#where(), ...this.#who(end) });
   }
 
-  rejected(remote: string, status: RejectStatus, detail: string): void {
-    this.#tell({ type: "rejected", ...this.#where(), status, detail, remote });
+  /** `name` is the stream's that the peer has asked for. */
+  rejected(remote: string, status: RejectStatus, detail: string, name?: string): void {
+    const stream = name === undefined ? {} : { name };
+    this.#tell({ type: "rejected", ...this.#where(), status, detail, remote, ...stream });
+  }
+
+  /** Closes a connection and says why. */
+  turnAway(
+    connection: { readonly remote: string; close(): void },
+    status: RejectStatus,
+    detail: string,
+  ): void {
+    connection.close();
+    this.rejected(connection.remote, status, detail);
   }
 
   shed(remote: string, limit: ShedLimit): void {

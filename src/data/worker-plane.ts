@@ -87,6 +87,10 @@ export class WorkerPlane implements Plane {
     await Promise.all(this.#seats.map((seat) => seat.ready));
   }
 
+  get encrypts_single_sessions(): boolean {
+    return false;
+  }
+
   publicPort(port: number): number {
     return port;
   }

@@ -49,7 +49,7 @@ export interface StreamSettings {
   read_key: string;
   /** A port of its own; 0 is the shared ones. */
   port: number;
-  /** With a port of its own: instead of the gateway's. */
+  /** Instead of the gateway's; empty is that one. */
   passphrase: string;
   takeover: "refuse" | "replace";
   slow_viewer: "skip" | "drop";

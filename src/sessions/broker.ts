@@ -48,6 +48,7 @@ export class Broker {
   #waiting_max: number;
   #waiting_per_client_max: number;
   #srt: SrtRules;
+  readonly #encrypts_single_sessions: () => boolean;
   readonly #line: WaitingLine;
   /** Every request that waits or has waited and is being opened; the time runs on for both. */
   readonly #patience: DeadlineLine<Ticket>;
@@ -68,6 +69,8 @@ export class Broker {
         pair_timeout_ms: number;
       };
       srt: SrtRules;
+      /** Whether a session can have a passphrase of its own; the plane knows once it has started. */
+      encrypts_single_sessions: () => boolean;
     },
   ) {
     const { registry, limits } = options;
@@ -77,6 +80,7 @@ export class Broker {
     this.#log = options.log;
     this.#repeated = new RepeatedLines({ log: options.log });
     this.#srt = options.srt;
+    this.#encrypts_single_sessions = options.encrypts_single_sessions;
     this.#waiting_max = limits.waiting_requests_max;
     this.#waiting_per_client_max = limits.waiting_requests_per_client_max;
     this.#line = new WaitingLine({ isOnline: (id) => registry.server(id) !== undefined });
@@ -200,8 +204,13 @@ export class Broker {
     if (!need_srt) return null;
     const { mode, latency_min, latency_max } = this.#srt;
     const { latency_ms } = srt;
-    if (mode === "shared" && Object.keys(srt).length > 0) {
-      return "qos.srt: this gateway's sessions share a port, whose settings are the same for all";
+    if (mode === "shared" && (srt.transtype !== undefined || latency_ms !== undefined)) {
+      return "qos.srt: this gateway's sessions share a port, whose transtype and latency are the " +
+        "same for all; only encrypt can be asked for";
+    }
+    if (srt.encrypt && !this.#encrypts_single_sessions()) {
+      return "qos.srt.encrypt: this gateway's sessions share a port, and its libsrt knows one " +
+        "passphrase for all of them";
     }
     if (latency_ms !== undefined && (latency_ms < latency_min || latency_ms > latency_max)) {
       return `qos.srt.latency: found ${latency_ms}; allowed: ${latency_min} to ${latency_max} ms`;

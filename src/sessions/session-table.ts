@@ -51,6 +51,7 @@ const NOT_THE_PORTS_FAULT: ReadonlySet<string> = new Set([
   "ENFILE",
   "ENOBUFS",
   "ENOMEM",
+  "PASSPHRASES_FULL",
 ]);
 
 /**
@@ -302,11 +303,11 @@ export class SessionTable {
       return;
     }
     if (event.type === "rejected") {
-      const { status, session_id, remote, detail } = event;
+      const { status, session_id, name, remote, detail } = event;
       const ours = this.#ports[kind].get(event.port);
       const port = ours?.session.id === session_id ? ours.public_port : event.port;
       const trace = traced(ours?.session.id === session_id ? ours.session.trace_id : "");
-      const line = { status, kind, port, session_id, ...trace, remote, detail };
+      const line = { status, kind, port, session_id, ...trace, name, remote, detail };
       const message = "connection turned away";
       // A port that is open to everybody can be knocked at as often as anybody likes.
       const host = remote.slice(0, remote.lastIndexOf(":"));

@@ -6,6 +6,7 @@ import type { PlaneEvent } from "../plane.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { SrtWorkerSettings } from "../worker-protocol.ts";
 import type { SrtMessage } from "./message.ts";
+import type { Passphrases } from "./passphrases.ts";
 import type { SrtPoller } from "./poller.ts";
 import type { SrtPort } from "./port.ts";
 
@@ -16,6 +17,8 @@ export interface SrtContext {
   readonly wheel: TimerWheel;
   readonly admission: Admission;
   readonly sampler: LineSampler;
+  /** Those of single streams and sessions on the shared ports. */
+  readonly passphrases: Passphrases;
   /** One message on its way through; nobody keeps anything here. */
   readonly message: SrtMessage;
   /** The clock as of this turn of the loop, ms. */

@@ -18,7 +18,13 @@ import { UnprovenConnections, type UnprovenOwner } from "../unproven.ts";
 import { SrtConnection, type SrtConnectionOwner } from "./connection.ts";
 import type { SrtContext } from "./context.ts";
 import type { Accepted } from "./listeners.ts";
-import { parseStreamId, type SessionStreamId, type StreamStreamId } from "./stream-id.ts";
+import type { EncryptionRule } from "./passphrases.ts";
+import {
+  parseStreamId,
+  type SessionStreamId,
+  type StreamId,
+  type StreamStreamId,
+} from "./stream-id.ts";
 
 const NEWLINE = 10;
 
@@ -27,30 +33,29 @@ export type Claim = { type: "hello"; hello: Hello } | SessionStreamId | StreamSt
 
 /** The port that the connections have come to. */
 export interface EntranceOwner {
+  /** How a socket that says this in its stream id must be encrypted. */
+  ruleFor(socket: number, id: StreamId): EncryptionRule;
   claimed(connection: SrtConnection, claim: Claim): void;
-  refused(remote: string, status: RejectStatus, detail: string): void;
+  /** `id` is given where what it names decided it. */
+  refused(remote: string, status: RejectStatus, detail: string, id?: StreamId): void;
   shed(remote: string, limit: AdmissionLimit): void;
 }
 
 export class SrtEntrance implements SrtConnectionOwner, UnprovenOwner<SrtConnection> {
   readonly #context: SrtContext;
   readonly #owner: EntranceOwner;
-  readonly #encrypted: boolean;
   readonly #free_text: "hello" | "refused";
   readonly #unproven: UnprovenConnections<SrtConnection>;
 
   constructor(options: {
     context: SrtContext;
     owner: EntranceOwner;
-    /** The listener has a passphrase, and whoever has not the same is turned away. */
-    encrypted: boolean;
     /** A stream id in no form that is known: a V4 client may have one, which means nothing. */
     free_text: "hello" | "refused";
   }) {
     const { context } = options;
     this.#context = context;
     this.#owner = options.owner;
-    this.#encrypted = options.encrypted;
     this.#free_text = options.free_text;
     this.#unproven = new UnprovenConnections({
       admission: context.admission,
@@ -69,10 +74,11 @@ export class SrtEntrance implements SrtConnectionOwner, UnprovenOwner<SrtConnect
     }
     const connection = new SrtConnection({ ...accepted, libsrt, poller, owner: this });
     this.#unproven.add(connection, now_ms);
-    if (!this.#isEncryptedAsItMust(connection)) return;
     const id = parseStreamId(
       libsrt.getBytes(connection.socket, "SRTO_STREAMID") ?? new Uint8Array(),
     );
+    const lack = this.#lackOfEncryption(connection, id);
+    if (lack !== null) return this.#refuse(connection, "encryption_error", lack, id);
     if (id.type === "invalid" || (id.type === "free" && this.#free_text === "refused")) {
       return this.#refuse(connection, "streamid_error", `the stream id: ${id.detail}`);
     }
@@ -92,10 +98,10 @@ export class SrtEntrance implements SrtConnectionOwner, UnprovenOwner<SrtConnect
   }
 
   /** Closes a connection, whose claim may have been wrong, and says why. */
-  #refuse(connection: SrtConnection, status: RejectStatus, detail: string): void {
+  #refuse(connection: SrtConnection, status: RejectStatus, detail: string, id?: StreamId): void {
     this.#unproven.delete(connection);
     connection.close();
-    this.#owner.refused(connection.remote, status, detail);
+    this.#owner.refused(connection.remote, status, detail, id);
   }
 
   /** Closes everybody who has said nothing yet. */
@@ -106,16 +112,18 @@ export class SrtEntrance implements SrtConnectionOwner, UnprovenOwner<SrtConnect
     }
   }
 
-  #isEncryptedAsItMust(connection: SrtConnection): boolean {
-    const state = this.#context.libsrt.getInt(connection.socket, "SRTO_KMSTATE");
-    if (state === (this.#encrypted ? SRT_KM_S_SECURED : SRT_KM_S_UNSECURED)) return true;
-    const what = !this.#encrypted
+  /** What is wrong with a connection's encryption; null where nothing is. */
+  #lackOfEncryption({ socket }: SrtConnection, id: StreamId): string | null {
+    const { encrypted, whose, fits } = this.#owner.ruleFor(socket, id);
+    if (!fits) return "the handshake was made with the passphrase of another name, or an older one";
+    const state = this.#context.libsrt.getInt(socket, "SRTO_KMSTATE");
+    if (state === (encrypted ? SRT_KM_S_SECURED : SRT_KM_S_UNSECURED)) return null;
+    const what = !encrypted
       ? "a passphrase, and this port has none"
       : state === SRT_KM_S_BADSECRET
       ? "a wrong passphrase"
       : "no passphrase";
-    this.#refuse(connection, "encryption_error", `the peer has ${what}`);
-    return false;
+    return `the peer has ${what}${whose && ` for ${whose}`}`;
   }
 
   #claim(connection: SrtConnection, claim: Claim): void {

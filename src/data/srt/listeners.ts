@@ -71,6 +71,8 @@ export interface Acceptor {
   readonly port: number;
   /** What sets its listener apart from others; such a one is never used again. */
   readonly wishes: SrtWishes;
+  /** Makes a new listener its own before it listens; may throw. */
+  prepare?(listener: number): void;
   accept(accepted: Accepted): void;
 }
 
@@ -260,6 +262,7 @@ function openListener({ libsrt, settings }: SrtListenersOptions, acceptor: Accep
       const about = formatAddress({ host: settings.bind_address, port });
       throw libsrt.failure(`srt_bind ${about}`);
     }
+    acceptor.prepare?.(socket);
     if (libsrt.srt_listen(socket, BACKLOG) < 0) throw libsrt.failure("srt_listen");
   } catch (error) {
     libsrt.srt_close(socket);

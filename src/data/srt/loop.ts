@@ -18,6 +18,7 @@ import type { SrtContext } from "./context.ts";
 import type { Farewell } from "./farewell.ts";
 import { SrtListeners } from "./listeners.ts";
 import { SrtMessage } from "./message.ts";
+import { Passphrases, PassphrasesError } from "./passphrases.ts";
 import { SrtPoller } from "./poller.ts";
 import { SrtPort } from "./port.ts";
 import { SharedPort } from "./shared-port.ts";
@@ -86,6 +87,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
       poller: this.#poller,
       wheel,
       sampler: new LineSampler({ wheel }),
+      passphrases: new Passphrases({ ...settings, libsrt }),
       admission: new Admission(settings),
       message: new SrtMessage({ libsrt, bytes_max: READ_BYTES }),
       now_ms: performance.now(),
@@ -95,8 +97,11 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
       },
       remove: (port, freed) => {
         this.#ports.delete(port.port);
-        if (this.#sharedSessions.delete(port.session_id)) freed();
-        else this.#listeners.leave(port, freed);
+        if (!this.#sharedSessions.delete(port.session_id)) {
+          return this.#listeners.leave(port, freed);
+        }
+        this.#context.passphrases.delete("session", port.session_id);
+        freed();
       },
     };
     this.#streams = new Streams({ context: this.#context });
@@ -141,17 +146,14 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
 
   open(reservation: Reservation, row: number): void {
     const context = this.#context;
-    const { port, session_id } = reservation;
+    const { port } = reservation;
     const counters = new CounterRow(this.#memory.counters, row);
     const opened = new SrtPort({ context, reservation, counters, farewells: this.#farewells });
     // Registered first: a release may come while an earlier listener is still leaving, and puts the
     // port's wish to listen to rest.
     this.#ports.set(port, opened);
     counters.clear();
-    if (context.settings.sessions_shared) {
-      this.#sharedSessions.set(session_id, opened);
-      return this.#channel.report({ type: "opened", port });
-    }
+    if (context.settings.sessions_shared) return this.#openShared(opened);
     this.#listeners.open(opened, (failure) => {
       if (!failure) return this.#channel.report({ type: "opened", port });
       if (!(failure instanceof SrtError)) throw failure;
@@ -159,6 +161,20 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
       const { code, message } = failure;
       this.#channel.report({ type: "open_failed", port, code, message });
     });
+  }
+
+  #openShared(opened: SrtPort): void {
+    const { port, session_id, wishes: { passphrase } } = opened;
+    try {
+      if (passphrase) this.#context.passphrases.set("session", session_id, passphrase);
+    } catch (error) {
+      if (!(error instanceof PassphrasesError)) throw error;
+      this.#ports.delete(port);
+      const { code, message } = error;
+      return this.#channel.report({ type: "open_failed", port, code, message });
+    }
+    this.#sharedSessions.set(session_id, opened);
+    this.#channel.report({ type: "opened", port });
   }
 
   release(port: number): void {
@@ -199,6 +215,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     for (const port of [...this.#ports.values()]) port.close(reason);
     for (const farewell of [...this.#farewells]) farewell.close();
     this.#listeners.close();
+    this.#context.passphrases.close();
     this.#poller.close();
   }
 }

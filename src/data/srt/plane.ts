@@ -1,6 +1,6 @@
 /** SRT: libsrt in one worker, because a process must have a single libsrt poller. */
 import type { Config } from "../../config/schema.ts";
-import { openLibsrt } from "../../../ffi/libsrt/mod.ts";
+import { type LibsrtLocation, openLibsrt } from "../../../ffi/libsrt/mod.ts";
 import type { PlaneListener } from "../plane.ts";
 import { WorkerPlane } from "../worker-plane.ts";
 import type { SrtWorkerSettings, StreamSettings } from "../worker-protocol.ts";
@@ -10,6 +10,8 @@ import { libsrtOverride } from "./version.ts";
 export class SrtPlane extends WorkerPlane {
   readonly #shared_ports: readonly number[];
   readonly #sessions_shared: boolean;
+  /** The library can give single streams and sessions on a shared port a passphrase of their own. */
+  #has_hook = true;
 
   constructor({ config, listener }: { config: Config; listener: PlaneListener }) {
     const shared_ports = sharedPorts(config);
@@ -34,11 +36,24 @@ export class SrtPlane extends WorkerPlane {
       sessions_shared,
       streams: streamSettings(config),
       // Found here, so that a worker that is replaced opens the very same library again.
-      libsrt: openLibsrt({ override: libsrtOverride() }).location,
+      libsrt: this.#openLibsrt(config),
     });
     super({ kind: "srt", worker: "srt", workers: 1, settings, listener });
     this.#shared_ports = shared_ports;
     this.#sessions_shared = sessions_shared;
+  }
+
+  override get encrypts_single_sessions(): boolean {
+    return !this.#sessions_shared || this.#has_hook;
+  }
+
+  #openLibsrt({ streams }: Config): LibsrtLocation {
+    const { listenHook, location } = openLibsrt({ override: libsrtOverride() });
+    this.#has_hook = listenHook !== null;
+    const needy = Object.entries(streams)
+      .find(([, { port, passphrase }]) => port === 0 && passphrase !== "");
+    if (needy && !this.#has_hook) throw new Error(noHook(needy[0], location));
+    return location;
   }
 
   override publicPort(port: number): number {
@@ -50,6 +65,15 @@ export class SrtPlane extends WorkerPlane {
 /** The numbers that sessions are given: ports, or places on the shared ones. */
 export function srtPortRange({ gosrt }: Config): { first: number; last: number } {
   return gosrt.mode === "shared" ? { first: 1, last: gosrt.shared_sessions_max } : gosrt.port_range;
+}
+
+/** What to do about a stream's passphrase on a shared port where the library knows only one for all. */
+function noHook(stream: string, { path, origin }: LibsrtLocation): string {
+  const way_out = origin === "override"
+    ? "unset RELAYX_LIBSRT, so that the libsrt inside relayx is used"
+    : 'run "npm run build", which makes the libsrt that can';
+  return `streams.${stream}.passphrase: found a passphrase on the shared port, with ${path}, which ` +
+    `knows one passphrase for a whole port; give the stream a streams.${stream}.port, or ${way_out}`;
 }
 
 function sharedPorts({ gosrt: { shared_port } }: Config): number[] {

@@ -14,6 +14,7 @@ import type { SrtContext } from "./context.ts";
 import { type Claim, type EntranceOwner, SrtEntrance } from "./entrance.ts";
 import { Farewell } from "./farewell.ts";
 import type { Accepted, Acceptor } from "./listeners.ts";
+import { type EncryptionRule, ruleOfPort } from "./passphrases.ts";
 import { SrtSession } from "./session.ts";
 import type { SessionStreamId } from "./stream-id.ts";
 
@@ -49,8 +50,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
     this.#farewells = options.farewells;
     this.#events = new PortEvents({ port, session_id, tell: context.event });
     this.#seats = new Seats({ session_id, proofs });
-    const encrypted = (this.wishes.passphrase ?? context.settings.passphrase) !== "";
-    this.#entrance = new SrtEntrance({ context, owner: this, encrypted, free_text: "hello" });
+    this.#entrance = new SrtEntrance({ context, owner: this, free_text: "hello" });
   }
 
   get session(): SrtSession | null {
@@ -62,18 +62,25 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
     this.#entrance.accept(accepted);
   }
 
+  /** Its own listener has one passphrase for whoever comes. */
+  ruleFor(): EncryptionRule {
+    return ruleOfPort(this.wishes.passphrase ?? this.#context.settings.passphrase);
+  }
+
   claimed(connection: SrtConnection, claim: Claim): void {
     if (claim.type === "hello") return this.seat(connection, claim.hello);
     if (claim.type === "session") return this.seatByStreamId(connection, claim);
-    this.#reject(
-      connection,
-      "streamid_error",
-      "streams are on the shared port, this is a session's",
-    );
+    const detail = "streams are on the shared port, this is a session's";
+    this.turnAway(connection, "streamid_error", detail);
   }
 
   refused(remote: string, status: RejectStatus, detail: string): void {
     this.#events.rejected(remote, status, detail);
+  }
+
+  /** Closes a connection that wanted to this session, and says why. */
+  turnAway(connection: SrtConnection, status: RejectStatus, detail: string): void {
+    this.#events.turnAway(connection, status, detail);
   }
 
   shed(remote: string, limit: AdmissionLimit): void {
@@ -92,7 +99,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
     if (user !== "" && client_id !== server_id) {
       if (user !== client_id && user !== server_id) {
         const detail = "u is neither the client nor the server of the session";
-        return this.#reject(connection, "alloc_mismatch", detail);
+        return this.turnAway(connection, "alloc_mismatch", detail);
       }
       role = user === client_id ? "client" : "server";
     } else {
@@ -106,7 +113,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
   seat(connection: SrtConnection, hello: Hello): void {
     const decision = this.#seats.take(hello, connection);
     if (decision.type === "reject") {
-      return this.#reject(connection, decision.status, decision.detail);
+      return this.turnAway(connection, decision.status, decision.detail);
     }
     connection.owner = this;
     connection.role = hello.role;
@@ -173,11 +180,6 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
     this.#seats.leave(connection.role!);
     connection.close();
     this.#events.waitingGone(connection);
-  }
-
-  #reject(connection: SrtConnection, status: RejectStatus, detail: string): void {
-    connection.close();
-    this.#events.rejected(connection.remote, status, detail);
   }
 }
 

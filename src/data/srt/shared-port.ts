@@ -10,7 +10,8 @@ import type { SrtContext } from "./context.ts";
 import { type Claim, type EntranceOwner, SrtEntrance } from "./entrance.ts";
 import type { Accepted, Acceptor } from "./listeners.ts";
 import type { SrtPort } from "./port.ts";
-import type { StreamStreamId } from "./stream-id.ts";
+import { type EncryptionRule, ruleOfPort } from "./passphrases.ts";
+import type { StreamId, StreamStreamId } from "./stream-id.ts";
 import type { Streams } from "./streams.ts";
 
 /** The sessions whose ends come through shared ports, by their id. */
@@ -19,9 +20,10 @@ export type SharedSessions = ReadonlyMap<string, SrtPort>;
 export class SharedPort implements Acceptor, EntranceOwner {
   readonly port: number;
   readonly wishes: SrtWishes;
+  readonly #context: SrtContext;
   readonly #streams: Streams;
   readonly #sessions: SharedSessions;
-  /** A stream that has the port to itself, for its own passphrase. */
+  /** A stream that has the port to itself. */
   readonly #only: string | null;
   readonly #events: PortEvents;
   readonly #entrance: SrtEntrance;
@@ -35,13 +37,24 @@ export class SharedPort implements Acceptor, EntranceOwner {
   }) {
     const { context, port, only } = options;
     this.port = port;
+    this.#context = context;
     this.#streams = options.streams;
     this.#sessions = options.sessions;
     this.#only = only?.name ?? null;
     this.wishes = only && only.passphrase !== "" ? { passphrase: only.passphrase } : {};
     this.#events = new PortEvents({ port, session_id: "", tell: context.event });
-    const encrypted = (this.wishes.passphrase ?? context.settings.passphrase) !== "";
-    this.#entrance = new SrtEntrance({ context, owner: this, encrypted, free_text: "refused" });
+    this.#entrance = new SrtEntrance({ context, owner: this, free_text: "refused" });
+  }
+
+  prepare(listener: number): void {
+    if (this.#only === null) this.#context.passphrases.attach(listener);
+  }
+
+  ruleFor(socket: number, id: StreamId): EncryptionRule {
+    const { passphrases, settings } = this.#context;
+    return this.#only === null
+      ? passphrases.ruleFor(socket, id)
+      : ruleOfPort(this.wishes.passphrase ?? settings.passphrase);
   }
 
   accept(accepted: Accepted): void {
@@ -51,17 +64,25 @@ export class SharedPort implements Acceptor, EntranceOwner {
   claimed(connection: SrtConnection, claim: Claim): void {
     if (claim.type === "stream") return this.#join(connection, claim);
     const session_id = claim.type === "hello" ? claim.hello.session_id : claim.session_id;
-    const session = this.#only === null ? this.#sessions.get(session_id) : undefined;
+    const session = this.#sessionOf(session_id);
     if (!session) {
       const detail = "no session of this id is reserved on the shared ports";
-      return this.#reject(connection, "alloc_mismatch", detail);
+      return this.#events.turnAway(connection, "alloc_mismatch", detail);
     }
-    if (claim.type === "hello") session.seat(connection, claim.hello);
-    else session.seatByStreamId(connection, claim);
+    if (claim.type !== "hello") return session.seatByStreamId(connection, claim);
+    if (this.#context.passphrases.has("session", session_id)) {
+      // The handshake, which is when a passphrase counts, was over before this hello.
+      const detail = "the session has a passphrase, which takes the stream id #!::s=<session_id>";
+      return session.turnAway(connection, "encryption_error", detail);
+    }
+    session.seat(connection, claim.hello);
   }
 
-  refused(remote: string, status: RejectStatus, detail: string): void {
-    this.#events.rejected(remote, status, detail);
+  refused(remote: string, status: RejectStatus, detail: string, id?: StreamId): void {
+    const session = id?.type === "session" ? this.#sessionOf(id.session_id) : undefined;
+    if (session) return session.refused(remote, status, detail);
+    const name = id?.type === "stream" && this.#streams.has(id.name) ? id.name : undefined;
+    this.#events.rejected(remote, status, detail, name);
   }
 
   shed(remote: string, limit: AdmissionLimit): void {
@@ -74,11 +95,10 @@ export class SharedPort implements Acceptor, EntranceOwner {
 
   #join(connection: SrtConnection, claim: StreamStreamId): void {
     const refusal = this.#streams.join(connection, claim, { own_port_of: this.#only });
-    if (refusal) this.#reject(connection, refusal.status, refusal.detail);
+    if (refusal) this.#events.turnAway(connection, refusal.status, refusal.detail);
   }
 
-  #reject(connection: SrtConnection, status: RejectStatus, detail: string): void {
-    connection.close();
-    this.#events.rejected(connection.remote, status, detail);
+  #sessionOf(session_id: string): SrtPort | undefined {
+    return this.#only === null ? this.#sessions.get(session_id) : undefined;
   }
 }

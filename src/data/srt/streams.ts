@@ -18,12 +18,18 @@ export class Streams {
 
   constructor({ context }: { context: SrtContext }) {
     this.#context = context;
+    const { settings, passphrases } = context;
     this.#streams = new Map(
-      context.settings.streams.map((settings) => [
-        settings.name,
-        new Stream({ context, settings }),
-      ]),
+      settings.streams.map((settings) => [settings.name, new Stream({ context, settings })]),
     );
+    for (const { name, port, passphrase } of settings.streams) {
+      // With a port of its own the listener has it.
+      if (port === 0 && passphrase !== "") passphrases.set("stream", name, passphrase);
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#streams.has(name);
   }
 
   /** Lets a proven connection in, or says why not; the caller closes it then. */

@@ -55,6 +55,7 @@ export interface FixtureOptions {
   retry_ms?: number;
   srt?: Partial<SrtRules>;
   hello_proof?: HelloProofRule;
+  encrypts_single_sessions?: boolean;
 }
 
 export const ZMQ_FIRST = 2300;
@@ -107,6 +108,7 @@ export class Fixture {
         waiting_requests_per_client_max: options.waiting_requests_per_client_max ?? 1000,
       },
       srt: { mode: "per_session", latency_min: 20, latency_max: 8000, ...options.srt },
+      encrypts_single_sessions: () => options.encrypts_single_sessions ?? true,
     });
   }
 

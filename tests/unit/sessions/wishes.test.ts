@@ -44,7 +44,8 @@ const refused: [string, object, "per_session" | "shared", string][] = [
   ["a latency below the bound", { latency_ms: 19 }, "per_session", "20 to 8000 ms"],
   ["a latency above it", { latency_ms: 8001 }, "per_session", "20 to 8000 ms"],
   ["a latency for a file", { transtype: "file", latency_ms: 100 }, "per_session", "files"],
-  ["anything on a shared port", { encrypt: true }, "shared", "share a port"],
+  ["a latency on a shared port", { encrypt: true, latency_ms: 300 }, "shared", "only encrypt"],
+  ["a file on a shared port", { transtype: "file" }, "shared", "only encrypt"],
 ];
 test.each(refused)("%s is refused", async (_name, srt, mode, sentence) => {
   const { f, client } = setUp({ srt: { mode } });
@@ -53,4 +54,18 @@ test.each(refused)("%s is refused", async (_name, srt, mode, sentence) => {
   expect(refusal.code).toBe(502);
   expect(refusal.error).toContain(sentence);
   f.close();
+});
+
+test("encryption can be had on a shared port, where libsrt can set it for one session", async () => {
+  const can = setUp({ srt: { mode: "shared" } });
+  can.f.ask(can.client, "r", { ...asked, srt: { encrypt: true } });
+  expect((await can.client.grant("r")).srt_passphrase).toMatch(/^[0-9a-f]{32}$/);
+  can.f.close();
+  const cannot = setUp({ srt: { mode: "shared" }, encrypts_single_sessions: false });
+  cannot.f.ask(cannot.client, "r", { ...asked, srt: { encrypt: true } });
+  expect(await cannot.client.refusal("r")).toMatchObject({
+    code: 502,
+    error: expect.stringContaining("its libsrt knows one passphrase for all"),
+  });
+  cannot.f.close();
 });
