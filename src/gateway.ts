@@ -23,6 +23,7 @@ import { formatPortRange } from "./config/port-range.ts";
 import { ConfigError } from "./config/problem.ts";
 import type { Config } from "./config/schema.ts";
 import { Broadcasts } from "./control/broadcasts.ts";
+import { ListenError } from "./control/doorway.ts";
 import { ControlServer } from "./control/server.ts";
 import { type GatewayState, portState, ServerStatusReport } from "./control/status.ts";
 import { Telemetry } from "./control/telemetry.ts";
@@ -44,7 +45,8 @@ const RELEASE_MS_MAX = 2000;
 export type GatewayStartCode =
   | "TCP_PLANE_UNAVAILABLE"
   | "SRT_PLANE_UNAVAILABLE"
-  | "CONTROL_PORT_UNAVAILABLE";
+  | "CONTROL_PORT_UNAVAILABLE"
+  | "TLS_UNAVAILABLE";
 
 /** The gateway cannot serve; the message says what was found and what to do. */
 export class GatewayStartError extends Error {
@@ -173,7 +175,7 @@ export class Gateway {
     this.#started_at_unix_ms = Date.now();
     try {
       await this.#startPlanes();
-      const control_port = await this.#startControl();
+      const { control_port, tls_port } = await this.#startControl();
       this.#blocked.start();
       this.#broadcasts.start();
       // Somebody may have asked for the end while it began.
@@ -184,6 +186,7 @@ export class Gateway {
           version: this.#version,
           bind_address: gateway.bind_address,
           control_port,
+          ...(tls_port === null ? {} : { tls_port }),
           zmq_ports: `${zeromq.port_range.first}-${zeromq.port_range.last}`,
           srt_ports: this.#srtPorts(),
         },
@@ -319,15 +322,21 @@ export class Gateway {
     }
   }
 
-  async #startControl(): Promise<number> {
+  async #startControl(): Promise<{ control_port: number; tls_port: number | null }> {
     try {
       return await this.#control.start();
     } catch (error) {
-      const { bind_address, tcp_port } = this.#config.gateway;
+      if (!(error instanceof ListenError)) {
+        const message = `TLS cannot be offered on the control port: ${reasonOf(error)}`;
+        throw new GatewayStartError("TLS_UNAVAILABLE", message, error);
+      }
+      const { bind_address } = this.#config.gateway;
+      const { key, port } = error;
+      const what = key === "tls.port" ? "port for TLS" : "control port";
       throw new GatewayStartError(
         "CONTROL_PORT_UNAVAILABLE",
-        `the control port ${tcp_port} cannot be opened on ${bind_address}: ${reasonOf(error)}; ` +
-          "stop the program that has it, or set gateway.tcp_port or gateway.bind_address",
+        `the ${what} ${port} cannot be opened on ${bind_address}: ${reasonOf(error)}; ` +
+          `stop the program that has it, or set ${key} or gateway.bind_address`,
         error,
       );
     }

@@ -1,6 +1,7 @@
 /** `relayx check`: what a configuration would serve, or everything that is wrong with it. */
 import { ConfigError } from "../config/problem.ts";
-import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { loadWithFiles } from "../config/load-with-files.ts";
 import { formatPortRange, portCount } from "../config/port-range.ts";
 import { CommandExit, EXIT } from "./exit-code.ts";
 import type { Surroundings } from "./program.ts";
@@ -8,7 +9,7 @@ import type { Surroundings } from "./program.ts";
 export function check(options: { path: string | undefined; around: Surroundings }): void {
   const { path, around } = options;
   try {
-    around.stdout(`${summary(loadConfig({ path, env: around.env }))}\n`);
+    around.stdout(`${summary(loadWithFiles({ path, env: around.env }))}\n`);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     around.stderr(`${error.message}\n`);
@@ -18,13 +19,16 @@ export function check(options: { path: string | undefined; around: Surroundings 
 
 /** One line about what would be served. */
 export function summary({ config, source }: LoadedConfig): string {
-  const { gateway, zeromq, logging } = config;
+  const { gateway, zeromq, tls, logging } = config;
   const host = gateway.bind_address.includes(":")
     ? `[${gateway.bind_address}]`
     : gateway.bind_address;
   const control = gateway.tcp_port === 0 ? "any free port" : String(gateway.tcp_port);
+  const tls_summary = tls.cert_file === ""
+    ? ""
+    : ` with TLS ${tls.min_version}${tls.port === 0 ? "" : `, TLS alone on port ${tls.port}`}`;
   const sink = logging.output === "console" ? "the console" : logging.file_path;
-  return `${source ?? "the defaults"}: valid; control ${host}:${control}, ` +
+  return `${source ?? "the defaults"}: valid; control ${host}:${control}${tls_summary}, ` +
     `TCP ports ${formatPortRange(zeromq.port_range)} (${portCount(zeromq.port_range)}), ` +
     `${srtSummary(config)}, ` +
     `log ${logging.level} as ${logging.format} to ${sink}`;

@@ -1,6 +1,7 @@
 /** `relayx start`: load the configuration, open the log, serve until told to stop. */
 import process from "node:process";
-import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { loadWithFiles } from "../config/load-with-files.ts";
 import { ConfigError } from "../config/problem.ts";
 import { LogOpenError, type OpenLog, openLog } from "../observe/log.ts";
 import { PRODUCT_VERSION, PROTOCOL_VERSION, runtimeVersion } from "../version.ts";
@@ -20,7 +21,7 @@ export async function start(
   let loaded: LoadedConfig;
   let log: OpenLog;
   try {
-    loaded = loadConfig({ path, env: around.env });
+    loaded = loadWithFiles({ path, env: around.env });
     log = await openConfiguredLog(loaded);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -42,7 +43,7 @@ export async function start(
     config,
     log,
     version: PRODUCT_VERSION,
-    load: () => loadConfig({ path, env: around.env }).config,
+    load: () => loadWithFiles({ path, env: around.env }).config,
     setLogLevel: (level) => log.setLevel(level),
   });
   const { NotifySocket } = await import("../data/notify-socket.ts");

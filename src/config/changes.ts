@@ -12,6 +12,7 @@ const RESTART_KEYS: ReadonlySet<string> = new Set([
   "gateway.tcp_workers",
   "gosrt.mode",
   "gosrt.shared_port",
+  "tls.port",
   "logging.format",
   "logging.output",
   "logging.file_path",

@@ -108,7 +108,55 @@ function adminWithoutToken({ admin }: Config): ReturnType<CrossCheck["check"]> {
   return null;
 }
 
+/** Keys of TLS that are nothing without a certificate, each with its value where it means nothing. */
+const TLS_WITHOUT_CERTIFICATE = { key_file: "", port: 0, required: false, client_auth: "off" };
+
+/** The certificate, its key and the authorities of clients are there where they are needed. */
+function tlsFileMissing({ tls }: Config): ReturnType<CrossCheck["check"]> {
+  if (tls.cert_file === "") {
+    for (const [key, nothing] of Object.entries(TLS_WITHOUT_CERTIFICATE)) {
+      const value = tls[key as keyof typeof TLS_WITHOUT_CERTIFICATE];
+      if (value === nothing) continue;
+      return {
+        path: ["tls", key],
+        code: "certificate_missing",
+        found: `tls.${key} ${JSON.stringify(value)} without a tls.cert_file`,
+        allowed: "a tls.cert_file with it",
+      };
+    }
+    return null;
+  }
+  const missing = (needed: string, why: string) => ({
+    code: "file_missing",
+    found: `${why} without a ${needed}`,
+    allowed: `a ${needed} with it`,
+  });
+  if (tls.key_file === "") {
+    return { path: ["tls", "cert_file"], ...missing("tls.key_file", "a tls.cert_file") };
+  }
+  if (tls.client_auth === "off" || tls.client_ca_file !== "") return null;
+  const why = `tls.client_auth "${tls.client_auth}"`;
+  return { path: ["tls", "client_auth"], ...missing("tls.client_ca_file", why) };
+}
+
 const CHECKS: readonly CrossCheck[] = [
+  {
+    keys: ["tls.port", "gateway.tcp_port", "zeromq.port_range"],
+    check: ({ tls: { port }, gateway, zeromq: { port_range } }) => {
+      const is_data = port >= port_range.first && port <= port_range.last;
+      if (port === 0 || (!is_data && port !== gateway.tcp_port)) return null;
+      const other = is_data
+        ? `zeromq.port_range "${formatPortRange(port_range)}"`
+        : `gateway.tcp_port ${gateway.tcp_port}`;
+      return {
+        path: ["tls", "port"],
+        code: "port_taken",
+        found: `tls.port ${port} with ${other}`,
+        allowed: "a TCP port of its own, or 0 for TLS on the control port",
+      };
+    },
+  },
+  { keys: ["tls.cert_file", "tls.key_file", "tls.client_auth"], check: tlsFileMissing },
   {
     // Only the TCP range can collide with the control port: SRT ports are UDP and may share numbers.
     keys: ["zeromq.port_range", "gateway.tcp_port"],

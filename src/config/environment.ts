@@ -10,6 +10,9 @@ import type { ConfigProblem } from "./problem.ts";
 /** Variables of this prefix that are no configuration keys and belong to other parts of relayx. */
 const EXEMPT: readonly string[] = ["RELAYX_LIBSRT"];
 
+/** What Kubernetes sets for a service named relayx, for instance `RELAYX_PORT=tcp://10.0.0.1:5555`. */
+const OF_KUBERNETES = /^RELAYX_(?:PORT|SERVICE_HOST|SERVICE_PORT)(?:_|$)/;
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A key's value from a variable. */
@@ -43,15 +46,15 @@ export function readEnvironment(
   for (const variable of Object.keys(env).sort()) {
     const raw = env[variable];
     if (raw === undefined || raw === "" || !variable.startsWith("RELAYX_")) continue;
-    if (EXEMPT.includes(variable)) continue;
+    if (EXEMPT.includes(variable) || OF_KUBERNETES.test(variable)) continue;
     const target = known.get(variable);
     if (target !== undefined) {
       const { section, key, schema } = target;
       overrides.push({ variable, section, key, value: typed(schema, raw) });
       continue;
     }
-    // Kubernetes sets RELAYX_SERVICE_HOST, RELAYX_PORT and their like for a service named relayx,
-    // so only what is plainly meant as one of our keys is refused.
+    // Others may have variables of this prefix too, so only what is plainly meant as one of our keys
+    // is refused.
     const near = nearest(variable, [...known.keys()]);
     if (near === null && !prefixes.some((prefix) => variable.startsWith(prefix))) continue;
     problems.push({

@@ -15,6 +15,7 @@ import {
   hostNames,
   integer,
   networks,
+  optionalPath,
   passphrase,
   ports,
   size,
@@ -41,6 +42,12 @@ const streamName = "a name of 1 to 64 letters, digits, and . _ / -";
 function streamKey() {
   const allowed = 'text of at most 128 characters, or "" for no key';
   return z.string(allowed).max(128, allowed);
+}
+
+/** A version of TLS; without quotes it is a number to YAML. */
+function tlsVersion() {
+  return z.literal(["1.2", "1.3", 1.2, 1.3], "1.2 or 1.3")
+    .transform((version) => version === "1.3" || version === 1.3 ? "1.3" : "1.2");
 }
 
 /** One named stream of the `streams` section. */
@@ -115,6 +122,15 @@ export const configSchema = z.strictObject({
     request_timeout_ms: integer({ min: 100, max: 60_000, unit: "ms" }).default(5000),
     events_max: integer({ min: 100, max: COUNT_MAX }).default(20_000),
     events_size_max: size({ min: 65_536, max: 1024 ** 3 }).prefault("16MB"),
+  }).prefault({}),
+  tls: z.strictObject({
+    cert_file: optionalPath().default(""),
+    key_file: optionalPath().default(""),
+    port: integer({ min: 0, max: 65_535, unit: "0 is the control port" }).default(0),
+    required: flag().default(false),
+    client_auth: choice(["off", "optional", "required"]).default("off"),
+    client_ca_file: optionalPath().default(""),
+    min_version: tlsVersion().prefault("1.2"),
   }).prefault({}),
   logging: z.strictObject({
     level: choice(["debug", "info", "warn", "error"]).default("info"),

@@ -31,6 +31,12 @@ export function text(what: string) {
   return z.string(allowed).min(1, allowed).max(4096, allowed);
 }
 
+/** The path of a file, or none. */
+export function optionalPath() {
+  const allowed = 'the path of a file of at most 4096 characters, or "" for none';
+  return z.string(allowed).max(4096, allowed);
+}
+
 /** The address of an interface, or the one that stands for all of them. */
 export function address() {
   const allowed = 'an IPv4 or IPv6 address, for instance "0.0.0.0" or "::1"';

@@ -7,12 +7,12 @@
  *            → anything else: closed without a word
  */
 import type { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
 import type { Role } from "../data/plane.ts";
 import type { Grant, Party, Refusal } from "../sessions/party.ts";
 import { FrameError, isWhiteSpace, MessageFramer } from "./framing.ts";
 import { encode, type Envelope, readEnvelope } from "./messages.ts";
 import { Outgoing, type Overrun, type Topic } from "./outgoing.ts";
+import type { Visitor } from "./visitor.ts";
 
 /** What a connection tells its server. */
 export interface ConnectionEvents {
@@ -31,19 +31,19 @@ export interface ConnectionEvents {
 }
 
 export class ControlConnection implements Party {
-  readonly socket: Socket;
+  readonly visitor: Visitor;
+  readonly socket: Visitor["socket"];
   /** Where the peer comes from, `address:port`. */
   readonly remote: string;
-  readonly address: string;
-  /** Still one of the unproven connections that are counted. */
-  unproven = true;
+  readonly tls: boolean;
+  /** Whom a verified client certificate names; null: nobody. */
+  readonly certificate_name: string | null;
   role: Role = "client";
   id = "";
   max_conn = 1;
   registered = false;
   since_unix_ms = 0;
   principal = "";
-  readonly tls = false;
   /** Of its first message; empty where that had none. */
   trace_id = "";
   readonly #events: ConnectionEvents;
@@ -56,7 +56,7 @@ export class ControlConnection implements Party {
 
   constructor(
     options: {
-      socket: Socket;
+      visitor: Visitor;
       events: ConnectionEvents;
       limits: {
         message_bytes_max: number;
@@ -65,23 +65,23 @@ export class ControlConnection implements Party {
       };
     },
   ) {
-    const { socket, limits } = options;
-    this.socket = socket;
-    this.address = socket.remoteAddress ?? "";
-    this.remote = `${this.address.includes(":") ? `[${this.address}]` : this.address}:${
-      socket.remotePort ?? 0
-    }`;
+    const { visitor, limits } = options;
+    this.visitor = visitor;
+    this.socket = visitor.socket;
+    this.remote = visitor.remote;
+    this.tls = visitor.tls;
+    this.certificate_name = visitor.certificate_name;
     this.#events = options.events;
     this.#limits = limits;
     this.#outgoing = new Outgoing({
-      socket,
+      socket: visitor.socket,
       queue_bytes_max: limits.control_queue_bytes_max,
       onOverrun: (limit) => this.#events.onOverrun(this, limit),
     });
   }
 
-  /** Begins to read. */
-  start(): void {
+  /** Begins to read; `first` are bytes that have come already. */
+  start(first: Buffer | null): void {
     this.socket.on("data", this.#onData);
     this.socket.on("end", this.#onEnd);
     // What broke the connection is followed by `close`, which is where it is dealt with.
@@ -90,6 +90,7 @@ export class ControlConnection implements Party {
       this.#onEnd();
       this.#events.onClosed(this);
     });
+    if (first !== null) this.#onData(first);
   }
 
   /** Bytes that wait for the peer. */
@@ -134,7 +135,7 @@ export class ControlConnection implements Party {
   /** Cuts the connection at once. */
   destroy(): void {
     this.#reading = false;
-    this.socket.destroy();
+    this.visitor.destroy();
   }
 
   readonly #onData = (chunk: Buffer): void => {

@@ -9,6 +9,7 @@ import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { DeadlineLine } from "../sessions/deadline-line.ts";
+import type { Visitor } from "./visitor.ts";
 
 const HEAD_BYTES_MAX = 8192;
 
@@ -26,6 +27,8 @@ export class HttpDoor {
   readonly #pages: Pages;
   readonly #idle: DeadlineLine<Socket>;
   readonly #server: Server;
+  /** Whose the connections are that are open. */
+  readonly #visitors = new Map<Socket, Visitor>();
 
   /** `idle_ms_max`: from the connection, or its last request, to the next complete request head. */
   constructor(options: { pages: Pages; idle_ms_max: number }) {
@@ -43,10 +46,15 @@ export class HttpDoor {
     Object.defineProperty(this.#server, "listening", { value: true });
   }
 
-  /** Takes over a socket whose first bytes have been put back. */
-  take(socket: Socket): void {
+  /** Takes over a visitor whose first bytes have been put back. */
+  take(visitor: Visitor): void {
+    const { socket } = visitor;
     this.#idle.add(socket);
-    socket.once("close", () => this.#idle.delete(socket));
+    this.#visitors.set(socket, visitor);
+    socket.once("close", () => {
+      this.#idle.delete(socket);
+      this.#visitors.delete(socket);
+    });
     this.#server.emit("connection", socket);
   }
 
@@ -60,11 +68,18 @@ export class HttpDoor {
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     if (this.#idle.has(request.socket)) this.#idle.add(request.socket);
+    const visitor = this.#visitors.get(request.socket);
+    const refusal = visitor?.refusal ?? null;
+    if (refusal !== null) {
+      response.writeHead(403, { "content-type": "text/plain", connection: "close" })
+        .end(request.method === "HEAD" ? undefined : `${refusal.error}\n`);
+      return;
+    }
     const path = (request.url ?? "").split("?", 1)[0];
     const page = Object.hasOwn(this.#pages, path) ? this.#pages[path] : undefined;
     if (page === undefined) {
       response.writeHead(404, { "content-length": 0 }).end();
-    } else if (page.local_only && !isLocal(request.socket)) {
+    } else if (page.local_only && visitor?.is_local !== true) {
       response.writeHead(403, { "content-length": 0 }).end();
     } else if (request.method !== "GET" && request.method !== "HEAD") {
       response.writeHead(405, { allow: "GET, HEAD", "content-length": 0 }).end();
@@ -78,11 +93,4 @@ export class HttpDoor {
       response.end(request.method === "HEAD" ? undefined : body);
     }
   }
-}
-
-/** Whether a peer is on this machine. */
-function isLocal({ remoteAddress, localAddress }: Socket): boolean {
-  if (remoteAddress === undefined) return false;
-  // A gateway that is bound to one interface is reached from that interface's own address.
-  return remoteAddress === localAddress || /^(?:::ffff:)?127\.|^::1$/.test(remoteAddress);
 }

@@ -1,13 +1,11 @@
 /**
- * The control port: who may connect, who registers as whom, and what registered peers ask for.
- * The messages are described in `messages.ts`, the states of one connection in `connection.ts`.
+ * The control port: who registers as whom, and what registered peers ask for. Who may connect, and
+ * through what, is decided in `doorway.ts`; the messages are described in `messages.ts`, the states of
+ * one connection in `connection.ts`.
  */
 import type { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { setImmediate } from "node:timers";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Config } from "../config/schema.ts";
-import { Admission } from "../data/admission.ts";
 import type { PlaneKind, PortOpenError } from "../data/plane.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../sessions/broker.ts";
@@ -16,6 +14,7 @@ import { traced } from "../sessions/party.ts";
 import type { Registry } from "../sessions/registry.ts";
 import { RepeatedLines } from "../sessions/repeated-lines.ts";
 import { type ConnectionEvents, ControlConnection } from "./connection.ts";
+import { Doorway, type DoorwayEvents } from "./doorway.ts";
 import type { FrameError } from "./framing.ts";
 import { HttpDoor, type Pages } from "./http-door.ts";
 import {
@@ -27,33 +26,27 @@ import {
   type Registration,
 } from "./messages.ts";
 import type { Overrun, Topic } from "./outgoing.ts";
+import type { Visitor } from "./visitor.ts";
 
 /** After our side has ended, the peer has this long to end its own before it is cut. */
 const FAREWELL_MS_MAX = 2000;
 /** An HTTP peer may be silent for so long, and never longer than any peer that proves nothing. */
 const HTTP_IDLE_MS_MAX = 10_000;
-/** Silence after which the kernel asks whether the peer is still there. */
-const KEEPALIVE_MS = 30_000;
-/** Waiting connections in the kernel; a burst of peers after a restart fits in. */
-const BACKLOG = 1024;
 /** 64 bits, for a request that names none. */
 const REQUEST_ID_BYTES = 8;
 
-export class ControlServer implements ConnectionEvents {
+export class ControlServer implements ConnectionEvents, DoorwayEvents {
   #config: Config;
   readonly #registry: Registry;
   readonly #broker: Broker;
   readonly #log: Log;
-  readonly #server: Server;
+  readonly #doorway: Doorway;
   readonly #http: HttpDoor;
-  readonly #unproven: Admission;
   readonly #repeated: RepeatedLines;
-  /** Every open connection, HTTP included. */
-  readonly #connections = new Set<ControlConnection>();
+  /** Every open connection that is past the doorway, HTTP included. */
+  readonly #connections = new Map<Visitor, ControlConnection>();
   readonly #registered = new Set<ControlConnection>();
-  readonly #unregistered: DeadlineLine<ControlConnection>;
   readonly #leaving: DeadlineLine<ControlConnection>;
-  #accepting = true;
 
   constructor(
     options: {
@@ -73,19 +66,12 @@ export class ControlServer implements ConnectionEvents {
       pages: options.pages,
       idle_ms_max: Math.min(HTTP_IDLE_MS_MAX, config.gateway.auth_timeout),
     });
-    this.#unproven = new Admission({ ...config.limits, unproven_prefix: "" });
     this.#repeated = new RepeatedLines({ log });
-    this.#unregistered = new DeadlineLine({
-      period_ms: config.gateway.auth_timeout,
-      onDue: (connection) => this.#onSilent(connection),
-    });
+    this.#doorway = new Doorway({ config, log, repeated: this.#repeated, events: this });
     this.#leaving = new DeadlineLine({
       period_ms: FAREWELL_MS_MAX,
       onDue: (connection) => connection.destroy(),
     });
-    // Half-open is allowed so that an HTTP peer may end its side and still get its answer; a JSON
-    // peer that does so has ended, see onEnded.
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#onAccept(socket));
   }
 
   /** Registered connections. */
@@ -93,40 +79,27 @@ export class ControlServer implements ConnectionEvents {
     return this.#registered.size;
   }
 
-  /** Resolves with the port once it is listened on; rejects with the system's error. */
-  start(): Promise<number> {
-    const { bind_address: host, tcp_port: port } = this.#config.gateway;
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
-        this.#server.off("error", reject);
-        this.#server.on("error", (error) => {
-          // For instance no descriptors left; the listener goes on.
-          this.#log.error({ status: "control_error", error: String(error) }, "accepting failed");
-        });
-        resolve((this.#server.address() as AddressInfo).port);
-      });
-    });
+  /** Resolves with the ports once they are listened on; see {@link Doorway.start}. */
+  start(): Promise<{ control_port: number; tls_port: number | null }> {
+    return this.#doorway.start();
   }
 
   /** Takes new bounds: for new connections all of them, for open ones what is left of their time. */
   apply(config: Config): void {
     this.#config = config;
-    this.#unproven.apply({ ...config.limits, unproven_prefix: "" });
-    this.#unregistered.setPeriod(config.gateway.auth_timeout);
+    this.#doorway.apply(config);
     this.#http.apply({ idle_ms_max: Math.min(HTTP_IDLE_MS_MAX, config.gateway.auth_timeout) });
   }
 
   /** No new connections; those that are open go on. */
   stopAccepting(): void {
-    this.#accepting = false;
-    this.#server.close();
+    this.#doorway.stopAccepting();
   }
 
   /** Ends every connection after what is queued for it, and waits for it for a moment. */
   async close(): Promise<void> {
-    this.stopAccepting();
-    const all = [...this.#connections];
+    this.#doorway.close();
+    const all = [...this.#connections.values()];
     const closed = all.map((connection) =>
       new Promise((resolve) => connection.socket.once("close", resolve))
     );
@@ -137,16 +110,17 @@ export class ControlServer implements ConnectionEvents {
 
   /** Cuts every connection at once. */
   abort(): void {
-    this.stopAccepting();
-    for (const connection of this.#connections) connection.destroy();
+    this.#doorway.close();
+    for (const connection of this.#connections.values()) connection.destroy();
     this.#dispose();
   }
 
   snapshot(): { registered: number; unproven: number; open: number } {
+    const { unproven, entering } = this.#doorway.snapshot();
     return {
       registered: this.#registered.size,
-      unproven: this.#unproven.total,
-      open: this.#connections.size,
+      unproven,
+      open: entering + this.#connections.size,
     };
   }
 
@@ -160,9 +134,24 @@ export class ControlServer implements ConnectionEvents {
     for (const connection of this.#registered) connection.sendEncoded(message);
   }
 
+  onVisitor(visitor: Visitor, first: Buffer | null): void {
+    const connection = new ControlConnection({
+      visitor,
+      events: this,
+      limits: this.#config.limits,
+    });
+    this.#connections.set(visitor, connection);
+    connection.start(first);
+  }
+
+  onOverdue(visitor: Visitor): void {
+    const connection = this.#connections.get(visitor);
+    if (connection !== undefined) this.#leave(connection);
+  }
+
   onHttp(connection: ControlConnection): void {
-    this.#unregistered.delete(connection);
-    this.#http.take(connection.socket);
+    this.#doorway.stopClock(connection.visitor);
+    this.#http.take(connection.visitor);
   }
 
   onMessage(connection: ControlConnection, message: Envelope): void {
@@ -208,57 +197,17 @@ export class ControlServer implements ConnectionEvents {
   }
 
   onClosed(connection: ControlConnection): void {
-    this.#connections.delete(connection);
+    this.#connections.delete(connection.visitor);
     this.#leaving.delete(connection);
-    this.#prove(connection);
-  }
-
-  #onAccept(socket: Socket): void {
-    // A peer that is gone before it is accepted has no address any more; others may still stand in
-    // the kernel's queue when the listener is closed.
-    if (socket.remoteAddress === undefined || !this.#accepting) {
-      socket.on("error", () => {});
-      socket.destroy();
-      return;
-    }
-    if (this.#unproven.enter(socket.remoteAddress) === null) {
-      this.#welcome(socket);
-      return;
-    }
-    socket.on("error", () => {});
-    // Connections that have just ended may still be counted: their ends are in the same batch of
-    // events as this one. Once that batch is through, the count is right.
-    setImmediate(() => {
-      const address = socket.remoteAddress;
-      if (socket.destroyed || address === undefined || !this.#accepting) {
-        socket.destroy();
-        return;
-      }
-      const limit = this.#unproven.enter(address);
-      if (limit === null) {
-        this.#welcome(socket);
-        return;
-      }
-      socket.destroy();
-      this.#repeated.warn(
-        limit,
-        { status: "limit_reached", limit, remote: address },
-        "control connections were closed: too many have not registered",
-      );
-    });
-  }
-
-  #welcome(socket: Socket): void {
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, KEEPALIVE_MS);
-    const connection = new ControlConnection({ socket, events: this, limits: this.#config.limits });
-    this.#connections.add(connection);
-    this.#unregistered.add(connection);
-    connection.start();
   }
 
   #onFirstMessage(connection: ControlConnection, message: Envelope): void {
     connection.trace_id = message.trace_id;
+    const { refusal } = connection.visitor;
+    if (refusal !== null) {
+      this.#refuse(connection, refusal.code, refusal.error, null);
+      return;
+    }
     if (message.type !== "register") {
       this.#refuse(connection, 502, "first message must be register", null);
       return;
@@ -285,13 +234,17 @@ export class ControlServer implements ConnectionEvents {
       connection.registered = true;
       connection.since_unix_ms = Date.now();
       connection.principal = asked.id;
-      this.#unregistered.delete(connection);
-      this.#prove(connection);
+      this.#doorway.prove(connection.visitor);
       this.#registry.add(connection);
       this.#registered.add(connection);
       connection.send("register_ack", { status: "ok" }, message.trace_id);
       this.#log.info(
-        { status: "registered", ...who(connection), max_conn: connection.max_conn },
+        {
+          status: "registered",
+          ...who(connection),
+          max_conn: connection.max_conn,
+          ...through(connection.visitor),
+        },
         "a peer has registered",
       );
       this.#broker.onOnline(connection);
@@ -347,18 +300,6 @@ export class ControlServer implements ConnectionEvents {
     this.#leave(connection);
   }
 
-  #onSilent(connection: ControlConnection): void {
-    this.#log.info(
-      {
-        status: "register_refused",
-        remote: connection.remote,
-        error: "no register within gateway.auth_timeout",
-      },
-      "a connection that did not register is closed",
-    );
-    this.#leave(connection);
-  }
-
   /** The id is free at once, whatever the connection still has to send. */
   #unregister(connection: ControlConnection, reason: string): void {
     if (!this.#registered.delete(connection)) return;
@@ -369,22 +310,14 @@ export class ControlServer implements ConnectionEvents {
 
   /** Ends our side; the peer has a moment to end its own. */
   #leave(connection: ControlConnection, reason = "ended by the gateway"): void {
-    this.#unregistered.delete(connection);
+    this.#doorway.stopClock(connection.visitor);
     this.#unregister(connection, reason);
-    if (!this.#connections.has(connection)) return;
+    if (!this.#connections.has(connection.visitor)) return;
     connection.finish();
     if (!this.#leaving.has(connection)) this.#leaving.add(connection);
   }
 
-  /** From now on the connection is not one of the unproven. */
-  #prove(connection: ControlConnection): void {
-    if (!connection.unproven) return;
-    connection.unproven = false;
-    this.#unproven.leave(connection.address);
-  }
-
   #dispose(): void {
-    this.#unregistered.close();
     this.#leaving.close();
     this.#http.close();
     this.#repeated.close();
@@ -394,4 +327,13 @@ export class ControlServer implements ConnectionEvents {
 function who(connection: ControlConnection) {
   const { registered, role, id, remote, trace_id } = connection;
   return registered ? { role, id, remote, ...traced(trace_id) } : { remote };
+}
+
+/** What stands between the peer and its registration, as far as anything does. */
+function through({ tls, certificate_name, proxy }: Visitor) {
+  return {
+    ...(tls ? { tls } : {}),
+    ...(certificate_name === null ? {} : { certificate_name }),
+    ...(proxy === null ? {} : { proxy }),
+  };
 }

@@ -94,6 +94,15 @@ const DEFAULTS = {
     events_max: 20_000,
     events_size_max: 16_777_216,
   },
+  tls: {
+    cert_file: "",
+    key_file: "",
+    port: 0,
+    required: false,
+    client_auth: "off",
+    client_ca_file: "",
+    min_version: "1.2",
+  },
   logging: {
     level: "info",
     format: "json",
@@ -186,6 +195,7 @@ describe("what is wrong says so", () => {
   const range = 'first-last with 1 ≤ first ≤ last ≤ 65535, for instance "2300-2320"';
   const port = integer(0, 65_535, "0 is any free port");
   const count = integer(1, 1_000_000);
+  const path_or_none = 'the path of a file of at most 4096 characters, or "" for none';
 
   test.each([
     [
@@ -281,6 +291,12 @@ describe("what is wrong says so", () => {
     ["limits", "unproven_per_address_max", "0", "0", count],
     ["limits", "srt_unproven_max", "0", "0", count],
     ["limits", "srt_unproven_per_address_max", "0", "0", count],
+    ["tls", "cert_file", "1", "1", path_or_none],
+    ["tls", "port", "65536", "65536", integer(0, 65_535, "0 is the control port")],
+    ["tls", "required", "yes", '"yes"', "true or false"],
+    ["tls", "client_auth", "on", '"on"', "one of off, optional, required"],
+    ["tls", "min_version", "1.1", "1.1", "1.2 or 1.3"],
+    ["tls", "min_version", "1", "1", "1.2 or 1.3"],
     ["limits", "hello_bytes_max", "4097", "4097", integer(64, 4096, "bytes")],
     ["limits", "hello_timeout_ms", "2s", '"2s"', integer(1, 60_000, "ms")],
     ["limits", "message_bytes_max", "1", "1", integer(1024, 16_777_216, "bytes")],

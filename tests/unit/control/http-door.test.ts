@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { HttpDoor } from "../../../src/control/http-door.ts";
+import { Visitor } from "../../../src/control/visitor.ts";
 
 /** A door that gives a peer 400 ms, and what a peer saw: its text and how long it was let stay. */
 async function visit(run: (write: (bytes: string) => void) => () => void) {
@@ -9,7 +10,7 @@ async function visit(run: (write: (bytes: string) => void) => () => void) {
     socket.on("error", () => {});
     socket.once("data", (chunk) => {
       socket.unshift(chunk);
-      door.take(socket);
+      door.take(new Visitor(socket, "127.0.0.1"));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
