@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building (build), testing (test), the demonstration (demo) or the benchmark (bench)
-# needs and is missing: the npm packages of the lockfile, and Debian packages. Works on Debian 12 and
+# Installs what building (build), packaging (package), testing (test), the demonstration (demo) or the
+# benchmark (bench) needs and is missing: the npm packages of the lockfile, and Debian packages. Works on Debian 12 and
 # Ubuntu 24.04; does nothing, and quickly, when everything is there.
 set -euo pipefail
 
@@ -15,13 +15,18 @@ case "$purpose" in
   test)
     packages+=(srt-tools ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base
       gstreamer1.0-plugins-bad)
+    # The shells that completions are for; what checks man pages and the unit, and, where the tests
+    # do not run as root, what lets a package be installed all the same.
+    packages+=(zsh fish mandoc systemd fakeroot)
     ;;
+  # dpkg-deb makes the package, and every Debian has it.
+  package) ;;
   # ffmpeg makes the video that is relayed.
   demo) packages+=(ffmpeg) ;;
   # What relayx is measured against.
   bench) packages+=(iproute2 haproxy nginx-light libnginx-mod-stream socat srt-tools) ;;
   *)
-    echo "scripts/setup.sh: found \"$purpose\"; allowed: build, test, demo or bench" >&2
+    echo "scripts/setup.sh: found \"$purpose\"; allowed: build, package, test, demo or bench" >&2
     exit 2
     ;;
 esac

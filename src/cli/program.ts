@@ -14,6 +14,7 @@ import { addReload } from "./admin/reload.ts";
 import { addSessions } from "./admin/sessions.ts";
 import { addStatus } from "./admin/status.ts";
 import { normaliseArguments } from "./arguments.ts";
+import { addCompletion } from "./completion.ts";
 import { CommandExit, EXIT } from "./exit-code.ts";
 import { addStreams } from "./streams.ts";
 import { addUrl } from "./url.ts";
@@ -112,6 +113,7 @@ export function createProgram(around: Surroundings): Command {
   addUrl(program, around);
   addVideoBe(program);
   addVideoFe(program);
+  addCompletion(program, around);
   return program;
 }
 
