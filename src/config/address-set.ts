@@ -32,28 +32,46 @@ export class AddressSet {
    * is in use, however many networks there are.
    */
   readonly #networks: Record<Family, Map<number, Set<bigint>>> = { 4: new Map(), 6: new Map() };
-  /** How many different networks there are. */
-  readonly size: number;
+  #size = 0;
 
   /** Throws a RangeError on anything that {@link normalizeNetwork} does not take. */
-  constructor(networks: readonly string[]) {
-    let size = 0;
+  constructor(networks: Iterable<string> = []) {
+    this.add(networks);
+  }
+
+  /** How many different networks there are. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Throws a RangeError like the constructor, and has added those before it then. */
+  add(networks: Iterable<string>): void {
     for (const text of networks) {
       const network = parseNetwork(text);
       if (network === null) throw new RangeError(`Cannot use "${text}": no address or network`);
-      const { family, prefix_bits } = network;
+      const { family, prefix_bits, value } = network;
       const same_length = this.#networks[family].get(prefix_bits) ?? new Set();
       this.#networks[family].set(prefix_bits, same_length);
-      if (same_length.has(network.value)) continue;
-      same_length.add(network.value);
-      size++;
+      if (same_length.has(value)) continue;
+      same_length.add(value);
+      this.#size++;
     }
-    this.size = size;
+  }
+
+  /** Takes these very networks out; one that is part of a larger one is still in that. */
+  delete(networks: Iterable<string>): void {
+    for (const text of networks) {
+      const network = parseNetwork(text);
+      const same_length = network && this.#networks[network.family].get(network.prefix_bits);
+      if (!network || !same_length?.delete(network.value)) continue;
+      this.#size--;
+      if (same_length.size === 0) this.#networks[network.family].delete(network.prefix_bits);
+    }
   }
 
   /** Whether an address is one of them; text that is none is not. */
   has(address: string): boolean {
-    if (this.size === 0) return false;
+    if (this.#size === 0) return false;
     const parsed = parseAddress(address);
     if (parsed === null) return false;
     for (const [prefix_bits, values] of this.#networks[parsed.family]) {

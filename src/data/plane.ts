@@ -24,6 +24,8 @@ export type RejectStatus =
   | "port_occupied"
   | "server_dup"
   | "client_dup"
+  /** The PROXY header of a trusted proxy is missing or cannot be read. */
+  | "proxy_header_error"
   /** The session asks for a proof, and the hello's `hello_token` is missing or wrong. */
   | "hello_unproven"
   /** SRT: the stream id cannot be read, or says nothing that is served here. */
@@ -106,8 +108,9 @@ export type PortReport = Exclude<PlaneEvent, StreamReport>;
  * - `bitrate`: the publisher sent more than `bitrate_max`.
  * - `slow`: the viewer made no progress for too long.
  * - `released`: relayx is stopping.
+ * - `banned`: its address is, since it came.
  */
-export type StreamEnd = "left" | "replaced" | "bitrate" | "slow" | "released";
+export type StreamEnd = "left" | "replaced" | "bitrate" | "slow" | "released" | "banned";
 
 /** A named stream as it is now; told once a second while anybody is there. */
 export interface StreamState {
@@ -193,12 +196,15 @@ export type PlaneEvent =
     /** The stream that was asked for, where it is one of ours and no session's port was. */
     name?: string;
   }
-  /** Connections were turned away at a bound; told at most once a second per port. */
+  /** Connections were turned away unheard; told at most once a second per port and reason. */
   | {
     type: "shed";
     port: number;
-    /** The key of the bound; `descriptors`: the process has no descriptor or memory for one more. */
-    limit: AdmissionLimit | "descriptors";
+    /**
+     * The key of the bound; `descriptors`: the process has no descriptor or memory for one more;
+     * `banned`: they came from an address that is.
+     */
+    limit: AdmissionLimit | "descriptors" | "banned";
     count: number;
     remote: string;
   }
@@ -267,6 +273,13 @@ export interface Plane {
   release(port: number): void;
   /** The totals of an open port, or null when nothing is open there. */
   counters(port: number): PortCounters | null;
+  /**
+   * The addresses and networks from which nobody may come, all of them and each as
+   * `normalizeNetwork` writes it. Connections from there are closed as soon as they are accepted;
+   * those that have not proven themselves yet, and those to named streams, are ended. Sessions go
+   * on: ending them is the control side's own decision. Throws a RangeError on anything else.
+   */
+  setBans(networks: readonly string[]): void;
   snapshot(): PlaneSnapshot;
   /**
    * Wakes every worker and resolves to true when each has turned since, to false when one has not

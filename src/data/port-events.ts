@@ -91,6 +91,11 @@ export function strangerEvent(port: number, remote: string): PlaneEvent {
   };
 }
 
+/** Somebody came from an address that is banned, and was closed. */
+export function bannedEvent(port: number, remote: string): PlaneEvent {
+  return { type: "shed", port, limit: "banned", count: 1, remote };
+}
+
 /** The process has no descriptor or memory left to take one more connection. */
 export function exhaustedEvent(port: number): PlaneEvent {
   return { type: "shed", port, limit: "descriptors", count: 1, remote: "unknown" };

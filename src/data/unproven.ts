@@ -8,7 +8,7 @@ import { Deadline, type TimerWheel } from "./timer-wheel.ts";
 /** What must be known of a connection to hold it to the bounds. */
 export interface Unproven {
   /** The peer's host, by which connections are counted. */
-  readonly address: string;
+  address: string;
 }
 
 /** The port that the connections have come to. */
@@ -40,6 +40,18 @@ export class UnprovenConnections<C extends Unproven> {
   /** Names the bound that forbids one more connection from there, or counts it. */
   admit(address: string): AdmissionLimit | null {
     return this.#admission.enter(address);
+  }
+
+  /**
+   * The connection turns out to come from elsewhere. Names the bound that forbids one more from
+   * there; it is still counted where it was then.
+   */
+  move(connection: C, address: string): AdmissionLimit | null {
+    this.#admission.leave(connection.address);
+    const limit = this.#admission.enter(address);
+    if (limit) this.#admission.enter(connection.address);
+    else connection.address = address;
+    return limit;
   }
 
   /** Starts the clock of a connection that has been admitted. */

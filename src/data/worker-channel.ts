@@ -32,6 +32,7 @@ export function ownPulse(libc: Libc): Pulse {
 export interface WorkerOrders {
   open(reservation: Reservation, row: number): void;
   release(port: number): void;
+  changeBans(change: { added: readonly string[]; removed: readonly string[] }): void;
   stop(): void;
 }
 
@@ -93,6 +94,8 @@ export class WorkerChannel {
         return orders.open(command.reservation, command.row);
       case "release":
         return orders.release(command.port);
+      case "bans":
+        return orders.changeBans(command);
       case "ping":
         return this.report({ type: "pong" });
       case "stop":

@@ -5,6 +5,7 @@
 import { performance } from "node:perf_hooks";
 import { clearTimeout, setTimeout } from "node:timers";
 import { type Libc, openLibc } from "../../ffi/libc/mod.ts";
+import { normalizeNetwork } from "../config/address-set.ts";
 import type { WorkerName } from "../workers.ts";
 import { newCounters, readRow } from "./counters.ts";
 import {
@@ -70,6 +71,7 @@ export class WorkerPlane implements Plane {
   #settings: object = {};
   #replaced = 0;
   #closing: Promise<void> | null = null;
+  #bans: ReadonlySet<string> = new Set();
   /** Cuts the rests of workers that are being replaced short, so that closing waits for none. */
   readonly #rests = new Set<() => void>();
 
@@ -125,6 +127,22 @@ export class WorkerPlane implements Plane {
 
   counters(port: number): PortCounters | null {
     return this.#ports.has(port) ? readRow(this.#memory.counters, port) : null;
+  }
+
+  setBans(networks: readonly string[]): void {
+    const before = this.#bans;
+    const bans = new Set(networks);
+    const added = networks.filter((one) => !before.has(one));
+    // A worker that cannot read one would die of it.
+    const wrong = added.find((one) => normalizeNetwork(one) !== one);
+    if (wrong !== undefined) throw new RangeError(`Cannot ban "${wrong}": no address or network`);
+    const removed = [...before].filter((one) => !bans.has(one));
+    this.#bans = bans;
+    if (added.length + removed.length === 0) return;
+    for (const seat of this.#seats) {
+      // One that is not up yet is told of all of them when it is.
+      if (seat.up) seat.host.send({ type: "bans", added, removed });
+    }
   }
 
   snapshot(): PlaneSnapshot {
@@ -190,6 +208,7 @@ export class WorkerPlane implements Plane {
 
   async #bringUp(seat: WorkerSeat): Promise<void> {
     await seat.host.start();
+    if (this.#bans.size > 0) seat.host.send({ type: "bans", added: [...this.#bans], removed: [] });
     seat.up = true;
   }
 

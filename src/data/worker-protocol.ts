@@ -1,11 +1,14 @@
 /** What the control side and a data worker say to each other, over a MessagePort. */
 import type { LibsrtLocation } from "../../ffi/libsrt/mod.ts";
+import type { ProxyRules } from "./address-rules.ts";
 import type { PlaneEvent, Reservation } from "./plane.ts";
 
 /** To the worker, as lists. Each is followed by a write to the worker's eventfd, which wakes it. */
 export type WorkerCommand =
   | { type: "open"; reservation: Reservation; row: number }
   | { type: "release"; port: number }
+  /** What has changed since the last one; see `Plane.setBans`. */
+  | { type: "bans"; added: readonly string[]; removed: readonly string[] }
   /** To be answered by `pong` as soon as the loop has turned. */
   | { type: "ping" }
   | { type: "stop" };
@@ -29,7 +32,7 @@ export interface SharedMemory {
 }
 
 /** The rules that a worker works by, fixed for its life. */
-export interface WorkerSettings {
+export interface WorkerSettings extends ProxyRules {
   bind_address: string;
   hello_timeout_ms: number;
   hello_bytes_max: number;

@@ -4,7 +4,7 @@ import type { WorkerSettings } from "./worker-protocol.ts";
 
 /** Bounds on all connections are shared out evenly, because workers do not count together. */
 export function commonSettings(config: Config, { workers }: { workers: number }): WorkerSettings {
-  const { gateway, limits } = config;
+  const { gateway, limits, proxy_protocol } = config;
   return {
     bind_address: gateway.bind_address,
     hello_timeout_ms: limits.hello_timeout_ms,
@@ -13,5 +13,7 @@ export function commonSettings(config: Config, { workers }: { workers: number })
     unproven_per_address_max: Math.max(1, Math.floor(limits.unproven_per_address_max / workers)),
     unproven_prefix: "",
     session_idle_timeout_ms: gateway.session_idle_timeout,
+    trusted_proxies: proxy_protocol.trusted,
+    proxy_header: proxy_protocol.mode,
   };
 }

@@ -296,6 +296,13 @@ export class SessionTable {
     }
     if (event.type === "shed") {
       const { port, limit, count, remote } = event;
+      if (limit === "banned") {
+        this.#log.warn(
+          { status: "banned", kind, port, count, remote },
+          "connections to a data port were closed: their addresses are banned",
+        );
+        return;
+      }
       this.#log.warn(
         { status: "limit_reached", kind, port, limit, count, remote },
         "unproven connections to a data port were closed: there are too many",

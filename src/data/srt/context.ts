@@ -1,5 +1,6 @@
 /** What the parts of the SRT worker share. */
 import type { Libsrt } from "../../../ffi/libsrt/mod.ts";
+import type { AddressRules } from "../address-rules.ts";
 import type { Admission } from "../admission.ts";
 import type { LineSampler } from "../line-sampler.ts";
 import type { PlaneEvent } from "../plane.ts";
@@ -16,6 +17,7 @@ export interface SrtContext {
   readonly poller: SrtPoller;
   readonly wheel: TimerWheel;
   readonly admission: Admission;
+  readonly addresses: AddressRules;
   readonly sampler: LineSampler;
   /** Those of single streams and sessions on the shared ports. */
   readonly passphrases: Passphrases;

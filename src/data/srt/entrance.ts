@@ -38,7 +38,7 @@ export interface EntranceOwner {
   claimed(connection: SrtConnection, claim: Claim): void;
   /** `id` is given where what it names decided it. */
   refused(remote: string, status: RejectStatus, detail: string, id?: StreamId): void;
-  shed(remote: string, limit: AdmissionLimit): void;
+  shed(remote: string, limit: AdmissionLimit | "banned"): void;
 }
 
 export class SrtEntrance implements SrtConnectionOwner, UnprovenOwner<SrtConnection> {
@@ -102,6 +102,16 @@ export class SrtEntrance implements SrtConnectionOwner, UnprovenOwner<SrtConnect
     this.#unproven.delete(connection);
     connection.close();
     this.#owner.refused(connection.remote, status, detail, id);
+  }
+
+  /** Closes whoever has said nothing yet and comes from where nobody may come from now. */
+  dropBanned(): void {
+    for (const connection of this.#unproven) {
+      if (!this.#context.addresses.isBanned(connection.address)) continue;
+      this.#unproven.delete(connection);
+      connection.close();
+      this.#owner.shed(connection.remote, "banned");
+    }
   }
 
   /** Closes everybody who has said nothing yet. */

@@ -21,8 +21,9 @@ import {
   type SrtOptionValue,
   SRTS_NONEXIST,
 } from "../../../ffi/libsrt/mod.ts";
+import type { AddressRules } from "../address-rules.ts";
 import type { PlaneEvent, SrtWishes } from "../plane.ts";
-import { exhaustedEvent, strangerEvent } from "../port-events.ts";
+import { bannedEvent, exhaustedEvent, strangerEvent } from "../port-events.ts";
 import { Deadline, type TimerWheel } from "../timer-wheel.ts";
 import type { SrtWorkerSettings } from "../worker-protocol.ts";
 import type { SrtPoller, SrtWatched } from "./poller.ts";
@@ -88,6 +89,7 @@ export interface SrtListenersOptions {
   poller: SrtPoller;
   wheel: TimerWheel;
   settings: SrtWorkerSettings;
+  addresses: AddressRules;
   event: (event: PlaneEvent) => void;
   /** The clock of this turn of the loop, ms. */
   now_ms: () => number;
@@ -195,7 +197,7 @@ export class SrtListeners {
   }
 
   #accept(port: number, listener: Listener, watched: SrtWatched): void {
-    const { libsrt, event } = this.#options;
+    const { libsrt, addresses, event } = this.#options;
     for (let i = 0; i < BACKLOG; i++) {
       this.#peerBytes[0] = SOCKADDR_BYTES;
       const socket = libsrt.srt_accept(listener.socket, this.#peer, this.#peerBytes);
@@ -205,7 +207,10 @@ export class SrtListeners {
       }
       const from = decodeAddress(this.#peer);
       const remote = formatAddress(from);
-      if (listener.acceptor) {
+      if (addresses.isBanned(from.host)) {
+        libsrt.srt_close(socket);
+        event(bannedEvent(port, remote));
+      } else if (listener.acceptor) {
         listener.acceptor.accept({ socket, address: from.host, remote });
       } else {
         libsrt.srt_close(socket);

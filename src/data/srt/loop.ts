@@ -5,6 +5,7 @@
 import { performance } from "node:perf_hooks";
 import { type Libc, POLLIN } from "../../../ffi/libc/mod.ts";
 import { type Libsrt, SrtError } from "../../../ffi/libsrt/mod.ts";
+import { AddressRules } from "../address-rules.ts";
 import { Admission } from "../admission.ts";
 import { CounterRow } from "../counters.ts";
 import { LineSampler } from "../line-sampler.ts";
@@ -50,6 +51,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
   readonly #streams: Streams;
   readonly #sharedPorts: SharedPort[];
   readonly #farewells = new Set<Farewell>();
+  readonly #addresses: AddressRules;
   readonly #context: SrtContext;
   readonly #shed: ShedReports;
   readonly #commandPoll = new Int32Array(2);
@@ -73,11 +75,13 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     this.#poller = new SrtPoller({ libsrt });
     const wheel = this.#wheel;
     this.#shed = new ShedReports({ wheel, report: (event) => channel.event(event) });
+    this.#addresses = new AddressRules(settings);
     this.#listeners = new SrtListeners({
       libsrt,
       poller: this.#poller,
       wheel,
       settings,
+      addresses: this.#addresses,
       event: (event) => this.#context.event(event),
       now_ms: () => this.#context.now_ms,
     });
@@ -89,6 +93,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
       sampler: new LineSampler({ wheel }),
       passphrases: new Passphrases({ ...settings, libsrt }),
       admission: new Admission(settings),
+      addresses: this.#addresses,
       message: new SrtMessage({ libsrt, bytes_max: READ_BYTES }),
       now_ms: performance.now(),
       event: (event) => {
@@ -179,6 +184,15 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
 
   release(port: number): void {
     this.#ports.get(port)?.close("released");
+  }
+
+  changeBans({ added, removed }: { added: readonly string[]; removed: readonly string[] }): void {
+    this.#addresses.unban(removed);
+    this.#addresses.ban(added);
+    if (added.length === 0) return;
+    for (const port of this.#ports.values()) port.dropBanned();
+    for (const shared of this.#sharedPorts) shared.dropBanned();
+    this.#streams.dropBanned();
   }
 
   stop(): void {

@@ -22,6 +22,8 @@ export class SrtPlane extends WorkerPlane {
       unproven_max: limits.srt_unproven_max,
       unproven_per_address_max: limits.srt_unproven_per_address_max,
       unproven_prefix: "srt_",
+      // There is no such header on UDP, so nobody is waited for to send one.
+      trusted_proxies: [],
       latency_ms: gosrt.latency,
       maxbw_bps: gosrt.maxbw,
       inputbw_bps: gosrt.inputbw,

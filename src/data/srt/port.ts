@@ -83,7 +83,12 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
     this.#events.turnAway(connection, status, detail);
   }
 
-  shed(remote: string, limit: AdmissionLimit): void {
+  /** Ends the connections that have said nothing and come from where nobody may come from now. */
+  dropBanned(): void {
+    this.#entrance.dropBanned();
+  }
+
+  shed(remote: string, limit: AdmissionLimit | "banned"): void {
     this.#events.shed(remote, limit);
   }
 

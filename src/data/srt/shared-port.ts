@@ -85,7 +85,12 @@ export class SharedPort implements Acceptor, EntranceOwner {
     this.#events.rejected(remote, status, detail, name);
   }
 
-  shed(remote: string, limit: AdmissionLimit): void {
+  /** Ends the connections that have said nothing and come from where nobody may come from now. */
+  dropBanned(): void {
+    this.#entrance.dropBanned();
+  }
+
+  shed(remote: string, limit: AdmissionLimit | "banned"): void {
     this.#events.shed(remote, limit);
   }
 

@@ -141,6 +141,17 @@ export class Stream implements SrtConnectionOwner {
     };
   }
 
+  /** Ends whoever comes from where nobody may come from now. */
+  dropBanned(): void {
+    const { addresses } = this.#context;
+    const isBanned = ({ connection }: { connection: SrtConnection }) =>
+      addresses.isBanned(connection.address);
+    if (this.#publisher && isBanned(this.#publisher)) this.#endPublisher("banned");
+    for (const viewer of [...this.#viewers.values()]) {
+      if (isBanned(viewer)) this.#endViewer(viewer, "banned");
+    }
+  }
+
   /** Ends everybody. */
   close(): void {
     if (this.#publisher) this.#endPublisher("released");

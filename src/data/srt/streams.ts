@@ -60,6 +60,11 @@ export class Streams {
     return refusal;
   }
 
+  /** Ends whoever comes from where nobody may come from now. */
+  dropBanned(): void {
+    for (const stream of this.#streams.values()) stream.dropBanned();
+  }
+
   close(): void {
     this.#context.wheel.cancel(this.#due);
     for (const stream of this.#streams.values()) stream.close();

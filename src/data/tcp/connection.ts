@@ -26,9 +26,11 @@ export interface ConnectionOwner {
 export class Connection implements Watched {
   readonly fd: number;
   /** `host:port` for the log. */
-  readonly remote: string;
+  remote: string;
   /** The host alone, by which connections are counted. */
-  readonly address: string;
+  address: string;
+  /** A trusted proxy's, whose header has not been read yet. */
+  proxied: boolean;
   /** epoll has said so and no call has answered EAGAIN since. */
   readable = false;
   writable = false;
@@ -49,12 +51,14 @@ export class Connection implements Watched {
     fd: number;
     remote: string;
     address: string;
+    proxied: boolean;
     owner: ConnectionOwner;
   }) {
     this.#libc = options.libc;
     this.fd = options.fd;
     this.remote = options.remote;
     this.address = options.address;
+    this.proxied = options.proxied;
     this.#owner = options.owner;
   }
 
@@ -64,6 +68,13 @@ export class Connection implements Watched {
 
   watch(poller: Poller): void {
     poller.watch(this, WATCHED_EVENTS);
+  }
+
+  /** Turns the peer away: a close with unread bytes would be a reset, and a refusal is a silent end. */
+  closeSilently({ poller, scratch }: { poller: Poller; scratch: Uint8Array }): void {
+    this.#libc.recv(this.fd, scratch, scratch.length, 0);
+    poller.forget(this.fd);
+    this.#libc.close(this.fd);
   }
 
   ready(events: number): void {

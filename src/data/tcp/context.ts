@@ -1,5 +1,6 @@
 /** What the parts of one TCP worker share. */
 import type { Libc } from "../../../ffi/libc/mod.ts";
+import type { AddressRules } from "../address-rules.ts";
 import type { Admission } from "../admission.ts";
 import type { LineSampler } from "../line-sampler.ts";
 import type { PlaneEvent } from "../plane.ts";
@@ -15,6 +16,7 @@ export interface TcpContext {
   readonly poller: Poller;
   readonly wheel: TimerWheel;
   readonly admission: Admission;
+  readonly addresses: AddressRules;
   readonly pipes: PipePool;
   readonly sampler: LineSampler;
   /** For bytes that are looked at or thrown away at once; nobody keeps anything here. */

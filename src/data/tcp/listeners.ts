@@ -33,8 +33,9 @@ import {
   TCP_KEEPINTVL,
   TCP_NODELAY,
 } from "../../../ffi/libc/mod.ts";
+import type { AddressRules } from "../address-rules.ts";
 import type { PlaneEvent } from "../plane.ts";
-import { exhaustedEvent, strangerEvent } from "../port-events.ts";
+import { bannedEvent, exhaustedEvent, strangerEvent } from "../port-events.ts";
 import { Deadline, type TimerWheel } from "../timer-wheel.ts";
 import type { TcpWorkerSettings } from "../worker-protocol.ts";
 import type { Poller, Watched } from "./poller.ts";
@@ -86,6 +87,7 @@ export interface ListenersOptions {
   poller: Poller;
   wheel: TimerWheel;
   settings: TcpWorkerSettings;
+  addresses: AddressRules;
   event: (event: PlaneEvent) => void;
   /** The clock of this turn of the loop, ms. */
   now_ms: () => number;
@@ -193,9 +195,13 @@ class Listener implements Watched {
   }
 
   #hand(accepted: Accepted): void {
-    if (this.#acceptor) return this.#acceptor.accept(accepted);
-    this.#options.libc.close(accepted.fd);
-    this.#options.event(strangerEvent(this.#port, accepted.remote));
+    const { libc, addresses, event } = this.#options;
+    const { address, remote } = accepted;
+    // A proxy's clients are banned one by one, once it has said who they are.
+    const banned = addresses.isBanned(address) && !addresses.isTrustedProxy(address);
+    if (this.#acceptor && !banned) return this.#acceptor.accept(accepted);
+    libc.close(accepted.fd);
+    event(banned ? bannedEvent(this.#port, remote) : strangerEvent(this.#port, remote));
   }
 
   /** No descriptor or no memory for one more connection. */

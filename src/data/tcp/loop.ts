@@ -4,6 +4,7 @@
  */
 import { performance } from "node:perf_hooks";
 import { EPOLLIN, type Libc, SystemCallError } from "../../../ffi/libc/mod.ts";
+import { AddressRules } from "../address-rules.ts";
 import { Admission } from "../admission.ts";
 import { CounterRow } from "../counters.ts";
 import type { Reservation } from "../plane.ts";
@@ -61,6 +62,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
       pipes: this.#pipes,
       sampler: new LineSampler({ wheel: this.#wheel }),
       admission: new Admission(settings),
+      addresses: new AddressRules(settings),
       scratch: new Uint8Array(SCRATCH_BYTES),
       now_ms: performance.now(),
       event: (event) => {
@@ -78,6 +80,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
       poller: this.#poller,
       wheel: this.#wheel,
       settings,
+      addresses: this.#context.addresses,
       event: (event) => this.#context.event(event),
       now_ms: () => this.#context.now_ms,
     });
@@ -131,6 +134,13 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
 
   release(port: number): void {
     this.#ports.get(port)?.close("released");
+  }
+
+  changeBans({ added, removed }: { added: readonly string[]; removed: readonly string[] }): void {
+    const { addresses } = this.#context;
+    addresses.unban(removed);
+    addresses.ban(added);
+    if (added.length > 0) { for (const port of this.#ports.values()) port.dropBanned(); }
   }
 
   stop(): void {

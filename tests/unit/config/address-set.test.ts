@@ -44,6 +44,23 @@ test("everything of one family is nothing of the other", () => {
   expect(new AddressSet([]).has("203.0.113.9")).toBe(false);
 });
 
+test("what is taken out is out, and nothing else is", () => {
+  const set = new AddressSet(["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3"]);
+  set.delete(["10.0.0.0/8", "10.9.9.9", "nonsense", "2001:db8::/32"]);
+  expect(set.size).toBe(2);
+  expect([set.has("10.1.2.3"), set.has("10.1.9.9"), set.has("10.2.0.1")]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  set.delete(["10.1.0.0/16"]);
+  expect([set.has("10.1.2.3"), set.has("10.1.9.9")]).toEqual([true, false]);
+  set.add(["::ffff:10.0.0.0/104"]);
+  expect([set.size, set.has("10.2.0.1")]).toEqual([2, true]);
+  set.delete(["10.0.0.0/8", "10.1.2.3/32"]);
+  expect([set.size, set.has("10.1.2.3")]).toEqual([0, false]);
+});
+
 test("two spellings of one network are one text and one entry", () => {
   const spellings: [written: string, normal: string][] = [
     ["192.0.2.7", "192.0.2.7"],

@@ -66,3 +66,23 @@ test("who has proven itself is neither counted nor overdue, however often that i
   wheel.advance(60_000);
   expect(overdue).toEqual([]);
 });
+
+test("who turns out to come from elsewhere is counted there", () => {
+  const { admission, unproven, enter } = setUp();
+  const [one, two] = [enter("proxy", 0), enter("proxy", 0)];
+  expect(unproven.move(one, "a")).toBeNull();
+  expect(one.address).toBe("a");
+  expect(unproven.move(two, "a")).toBeNull();
+  const three = enter("proxy", 0);
+  // Where there are enough already it is still counted where it was.
+  expect(unproven.move(three, "a")).toBe("unproven_per_address_max");
+  expect([three.address, admission.total]).toEqual(["proxy", 3]);
+  for (const peer of [one, two, three]) unproven.delete(peer);
+  expect(admission.total).toBe(0);
+  for (const address of ["a", "proxy"]) {
+    expect([unproven.admit(address), unproven.admit(address)]).toEqual([null, null]);
+    expect(unproven.admit(address)).toBe("unproven_per_address_max");
+    admission.leave(address);
+    admission.leave(address);
+  }
+});

@@ -25,6 +25,8 @@ export class FakePlane implements Plane {
   slow_release = false;
   broken: Error | null = null;
   opened = 0;
+  /** As they were set last. */
+  bans: readonly string[] = [];
   closed = false;
   readonly #listener: PlaneListener;
   readonly #totals = new Map<number, PortCounters>();
@@ -54,6 +56,10 @@ export class FakePlane implements Plane {
     this.opened++;
     this.reservations.push(reservation);
     this.open_ports.set(port, session_id);
+  }
+
+  setBans(networks: readonly string[]): void {
+    this.bans = networks;
   }
 
   letGo(): void {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { type Libsrt, SRTS_NONEXIST } from "../../../../ffi/libsrt/mod.ts";
+import { AddressRules } from "../../../../src/data/address-rules.ts";
 import { type Accepted, type Acceptor, SrtListeners } from "../../../../src/data/srt/listeners.ts";
 import type { PlaneEvent, SrtWishes } from "../../../../src/data/plane.ts";
 import { SrtPoller } from "../../../../src/data/srt/poller.ts";
@@ -99,11 +100,13 @@ function setUp() {
   const wheel = new TimerWheel({ now_ms: 0 });
   const strangers: PlaneEvent[] = [];
   const clock = { now_ms: 0 };
+  const addresses = new AddressRules({ trusted_proxies: [], proxy_header: "required" });
   const listeners = new SrtListeners({
     libsrt,
     poller,
     wheel,
     settings,
+    addresses,
     event: (event) => strangers.push(event),
     now_ms: () => clock.now_ms,
   });
@@ -119,7 +122,7 @@ function setUp() {
     return () => freed;
   };
   const advance = (now_ms: number) => wheel.advance(at(now_ms));
-  return { fake, poller, strangers, listeners, open, leave, advance };
+  return { fake, poller, strangers, addresses, listeners, open, leave, advance };
 }
 
 test("a listener rests after its session and is used again by the next", () => {
@@ -205,4 +208,25 @@ test("a listener with wishes is never used again, and its port is free when libs
   const over = leave(2_800, last);
   listeners.close();
   expect([last.outcome, over()]).toEqual([null, true]);
+});
+
+test("an address that is banned is closed at once, whether or not there is a session", () => {
+  const { fake, poller, strangers, addresses, open, leave } = setUp();
+  const port_of_session = new Port();
+  const knock = (socket: number) => {
+    fake.arrive(socket);
+    poller.tell(poller.wait(0));
+  };
+  open(0, port_of_session);
+  addresses.ban(["10.0.0.0/8"]);
+  knock(1);
+  leave(1_000, port_of_session);
+  knock(2);
+  const shed = { type: "shed", port, limit: "banned", count: 1, remote: "10.0.0.1:7" };
+  expect(strangers).toEqual([shed, shed] as PlaneEvent[]);
+  expect(fake.closed).toEqual([1, 2]);
+  addresses.unban(["10.0.0.0/8"]);
+  open(2_000, port_of_session);
+  knock(3);
+  expect(port_of_session.accepted).toEqual([3]);
 });

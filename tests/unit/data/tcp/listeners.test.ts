@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { type Libc, openLibc } from "../../../../ffi/libc/mod.ts";
+import { AddressRules } from "../../../../src/data/address-rules.ts";
 import type { PlaneEvent } from "../../../../src/data/plane.ts";
 import { type Accepted, type Acceptor, TcpListeners } from "../../../../src/data/tcp/listeners.ts";
 import { Poller } from "../../../../src/data/tcp/poller.ts";
@@ -13,11 +14,13 @@ const poller = new Poller({ libc });
 const wheel = new TimerWheel({ now_ms: 0 });
 const events: PlaneEvent[] = [];
 let now_ms = 0;
+const addresses = new AddressRules({ trusted_proxies: [], proxy_header: "required" });
 const listeners = new TcpListeners({
   libc,
   poller,
   wheel,
   settings: { bind_address: "127.0.0.1", sndbuf_bytes: 0, rcvbuf_bytes: 0 } as TcpWorkerSettings,
+  addresses,
   event: (event) => events.push(event),
   now_ms: () => now_ms,
 });
@@ -104,4 +107,31 @@ test("a port closes with its session, and goes on for a moment in a stream of th
   pass(10);
   listeners.rest(fourth);
   expect(await knock()).toBe(false);
+});
+
+test("an address that is banned is closed at once, unless a trusted proxy has it", async () => {
+  events.length = 0;
+  const acceptor = new Port();
+  listeners.open(acceptor);
+  addresses.ban(["127.0.0.0/8"]);
+  expect(await knock()).toBe(true);
+  expect(acceptor.accepted).toEqual([]);
+  expect(events).toEqual([
+    {
+      type: "shed",
+      port,
+      limit: "banned",
+      count: 1,
+      remote: expect.stringMatching(/^127\.0\.0\.1:/),
+    },
+  ]);
+  // Its clients are banned one by one, once it has said who they are.
+  addresses.apply({ trusted_proxies: ["127.0.0.1"], proxy_header: "required" });
+  expect(await knock()).toBe(true);
+  addresses.apply({ trusted_proxies: [], proxy_header: "required" });
+  addresses.unban(["127.0.0.0/8"]);
+  expect(await knock()).toBe(true);
+  expect(acceptor.accepted.length).toBe(2);
+  expect(events.length).toBe(1);
+  listeners.rest(acceptor);
 });
