@@ -7,6 +7,8 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { libsrtSymbols, listenHookSymbols } from "./ffi/libsrt/symbols.ts";
+import { libsrtSymbols } from "./ffi/libsrt/symbols.ts";
+import { pageAssets } from "./src/admin/page-assets.ts";
 import { workerModules, type WorkerName } from "./src/workers.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -115,7 +117,7 @@ async function compile(parts: {
   await rename(`${outfile}.new`, outfile);
 }
 
-/** Puts other texts in the place of the two modules that say where files are. */
+/** Puts other texts in the place of the modules that say where files are. */
 function embedded({ libsrt, workers }: Parameters<typeof compile>[0]): BunPlugin {
   const importFile = (name: string, file: string) =>
     `import ${name} from ${JSON.stringify(file)} with { type: "file" };`;
@@ -134,6 +136,11 @@ function embedded({ libsrt, workers }: Parameters<typeof compile>[0]): BunPlugin
         contents: `${files.join("\n")}
           const files = { ${table.join(", ")} };
           export const workerUrl = (name) => files[name];`,
+      }));
+      build.onLoad({ filter: /\/src\/admin\/page-assets\.ts$/ }, () => ({
+        loader: "ts",
+        contents: `const assets = new Map(${JSON.stringify([...pageAssets()])});
+          export const pageAssets = () => assets;`,
       }));
     },
   };

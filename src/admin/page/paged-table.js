@@ -1,0 +1,297 @@
+/**
+ * A table of any number of rows that shows one page of them: filtered, sorted, and brought up to
+ * date without being built anew. A row keeps its element for as long as it is shown, so focus,
+ * selection and the reader's place survive; while somebody points at the rows or has focus in them
+ * their order is held.
+ */
+import { counted } from "./format.js";
+import { el, setAttribute, setText } from "./dom.js";
+
+/** Orders by figures that change all the time are made anew at most this often, ms. */
+const LIVELY_ORDER_MS = 4000;
+
+/**
+ * @template Row
+ * @typedef {object} Column
+ * @property {string} label The heading, and the label of the value on a narrow screen.
+ * @property {(row: Row) => string | number} [sort] What to sort by; without it the column has no order.
+ * @property {boolean} [descending_first]
+ * @property {boolean} [lively] Its order changes by itself.
+ * @property {string} [class]
+ * @property {(cell: HTMLElement) => (row: Row) => void} make Builds a cell once; the answer fills it.
+ */
+
+/** @template Row */
+export class PagedTable {
+  #options;
+  #body = el("tbody", { role: "rowgroup" });
+  #empty = el("p", { class: "empty" });
+  #range = el("span", { class: "range" });
+  #told = el("span", { class: "visually-hidden", role: "status" });
+  #held = el("span", { class: "held" }, "order held while you are in the rows");
+  #previous = el("button", { type: "button" }, "Previous");
+  #next = el("button", { type: "button" }, "Next");
+  #size = el("select", { "aria-label": "Rows per page" });
+  #filter = el("input", { type: "search", autocomplete: "off", spellcheck: "false" });
+  #wrap = el("div", { class: "table-wrap" });
+  #pager;
+  /** @type {HTMLTableCellElement[]} */
+  #headings = [];
+  /** @type {Row[]} */
+  #rows = [];
+  /** All keys that pass the filter, in their order. @type {string[]} */
+  #order = [];
+  /** @type {Map<string, { element: HTMLTableRowElement, fill: ((row: Row) => void)[] }>} */
+  #shown = new Map();
+  #page = 0;
+  #sorted_at = 0;
+  #sort;
+  #inside = false;
+
+  /**
+   * @param {{
+   *   root: HTMLElement,
+   *   name: string,
+   *   one: string,
+   *   many: string,
+   *   empty: string,
+   *   columns: Column<Row>[],
+   *   keyOf: (row: Row) => string,
+   *   textOf: (row: Row) => string,
+   *   sort: { column: number, descending: boolean },
+   *   page_rows?: number,
+   * }} options
+   */
+  constructor(options) {
+    this.#options = options;
+    this.#sort = { ...options.sort };
+    this.#empty.textContent = options.empty;
+    this.#filter.placeholder = `Filter ${options.many}`;
+    this.#filter.setAttribute("aria-label", `Filter ${options.many}`);
+    for (const size of [10, 25, 50, 100]) {
+      this.#size.append(el("option", { value: String(size) }, `${size} rows`));
+    }
+    this.#size.value = String(options.page_rows ?? 25);
+    const table = el(
+      "table",
+      { role: "table", "aria-label": options.name },
+      el("thead", { role: "rowgroup" }, this.#makeHead()),
+      this.#body,
+    );
+    this.#wrap.append(table);
+    this.#pager = el("div", { class: "pager" }, this.#previous, this.#next, this.#size);
+    const bar = el("div", { class: "table-bar" }, this.#filter, this.#range, this.#held);
+    options.root.append(bar, this.#told, this.#wrap, this.#empty, this.#pager);
+    this.#listen();
+    this.#render(true);
+  }
+
+  /** @param {Row[]} rows */
+  show(rows) {
+    this.#rows = rows;
+    this.#render(false);
+  }
+
+  #makeHead() {
+    const row = el("tr", { role: "row" });
+    this.#headings = this.#options.columns.map((column, at) => {
+      const heading = el("th", { scope: "col", role: "columnheader" });
+      if (column.class) heading.className = column.class;
+      if (column.sort) {
+        const button = el("button", { type: "button", class: "sort" }, column.label);
+        button.addEventListener("click", () => this.#sortBy(at));
+        heading.append(button);
+      } else {
+        heading.append(column.label);
+      }
+      row.append(heading);
+      return heading;
+    });
+    return row;
+  }
+
+  #listen() {
+    this.#filter.addEventListener("input", () => {
+      this.#page = 0;
+      this.#render(true);
+      this.#tell();
+    });
+    this.#size.addEventListener("change", () => this.#turnTo(0));
+    this.#previous.addEventListener("click", () => this.#turnTo(this.#page - 1));
+    this.#next.addEventListener("click", () => this.#turnTo(this.#page + 1));
+    for (const name of ["pointerenter", "pointerleave", "focusin", "focusout"]) {
+      // Where focus goes is known only after the event.
+      this.#body.addEventListener(name, () => queueMicrotask(() => this.#noteInside()));
+    }
+  }
+
+  #noteInside() {
+    const inside = this.#body.matches(":hover") || this.#body.contains(document.activeElement);
+    if (inside === this.#inside) return;
+    this.#inside = inside;
+    if (!inside) this.#render(false);
+  }
+
+  /** @param {number} at */
+  #sortBy(at) {
+    const { descending_first = false } = this.#options.columns[at];
+    const same = this.#sort.column === at;
+    this.#sort = { column: at, descending: same ? !this.#sort.descending : descending_first };
+    this.#turnTo(0);
+  }
+
+  /** @param {number} page */
+  #turnTo(page) {
+    this.#page = page;
+    this.#render(true);
+    this.#wrap.scrollTop = 0;
+    this.#tell();
+  }
+
+  #tell() {
+    setText(this.#told, this.#range.textContent ?? "");
+  }
+
+  /** @param {boolean} asked The reader has asked for this order or page, so nothing is held. */
+  #render(asked) {
+    const { keyOf } = this.#options;
+    const rows = this.#filtered();
+    const by_key = new Map(rows.map((row) => [keyOf(row), row]));
+    this.#arrange(by_key, asked);
+    const size = Number(this.#size.value);
+    const pages = Math.max(1, Math.ceil(this.#order.length / size));
+    this.#page = Math.min(Math.max(0, this.#page), pages - 1);
+    const first = this.#page * size;
+    const keys = this.#order.slice(first, first + size);
+    this.#place(keys, by_key);
+    this.#renderBar({ first, shown: keys.length, pages });
+  }
+
+  #filtered() {
+    const wanted = this.#filter.value.trim().toLowerCase();
+    if (wanted === "") return this.#rows;
+    return this.#rows.filter((row) => this.#options.textOf(row).toLowerCase().includes(wanted));
+  }
+
+  /**
+   * @param {Map<string, Row>} by_key
+   * @param {boolean} asked
+   */
+  #arrange(by_key, asked) {
+    const { columns } = this.#options;
+    const { column, descending } = this.#sort;
+    const now = performance.now();
+    const too_soon = columns[column].lively && now - this.#sorted_at < LIVELY_ORDER_MS;
+    if (!asked && (this.#inside || too_soon)) {
+      const before = new Set(this.#order);
+      const fresh = [...by_key.keys()].filter((key) => !before.has(key));
+      this.#order = this.#order.filter((key) => by_key.has(key)).concat(fresh);
+      return;
+    }
+    this.#sorted_at = now;
+    const value = columns[column].sort ?? (() => 0);
+    const turn = descending ? -1 : 1;
+    this.#order = [...by_key]
+      .map(([key, row]) => ({ key, value: value(row) }))
+      .sort((a, b) => turn * compare(a.value, b.value) || compare(a.key, b.key))
+      .map(({ key }) => key);
+  }
+
+  /**
+   * @param {string[]} keys
+   * @param {Map<string, Row>} by_key
+   */
+  #place(keys, by_key) {
+    const wanted = new Set(keys);
+    const focused = this.#focusedPlace();
+    for (const [key, { element }] of this.#shown) {
+      if (wanted.has(key)) continue;
+      element.remove();
+      this.#shown.delete(key);
+    }
+    let at = this.#body.firstElementChild;
+    for (const key of keys) {
+      const row = /** @type {Row} */ (by_key.get(key));
+      const line = this.#shown.get(key) ?? this.#makeRow(key);
+      for (const fill of line.fill) fill(row);
+      if (line.element === at) at = at.nextElementSibling;
+      else this.#body.insertBefore(line.element, at);
+    }
+    if (focused) this.#restoreFocus(focused);
+  }
+
+  /** @param {string} key */
+  #makeRow(key) {
+    const element = el("tr", { role: "row" });
+    const fill = this.#options.columns.map((column) => {
+      const cell = el("td", { role: "cell", "data-label": column.label });
+      if (column.class) cell.className = column.class;
+      element.append(cell);
+      return column.make(cell);
+    });
+    const line = { element, fill };
+    this.#shown.set(key, line);
+    return line;
+  }
+
+  #focusedPlace() {
+    const control = document.activeElement;
+    if (!(control instanceof HTMLElement) || !this.#body.contains(control)) return null;
+    const cell = control.closest("td");
+    const row = cell?.parentElement;
+    if (!cell || !row) return null;
+    return {
+      control,
+      row: [...this.#body.children].indexOf(row),
+      cell: [...row.children].indexOf(cell),
+    };
+  }
+
+  /**
+   * Moving an element takes its focus, and a row that is gone takes its control along: then the
+   * control of the row in its place is next, or the table's filter where no row is left.
+   * @param {{ control: HTMLElement, row: number, cell: number }} focused
+   */
+  #restoreFocus({ control, row, cell }) {
+    if (control.isConnected) {
+      if (document.activeElement !== control) control.focus({ preventScroll: true });
+      return;
+    }
+    const lines = this.#body.children;
+    const place = lines[Math.min(row, lines.length - 1)]?.children[cell];
+    const next = place?.querySelector("button, a") ?? this.#filter;
+    /** @type {HTMLElement} */ (next).focus({ preventScroll: true });
+  }
+
+  /** @param {{ first: number, shown: number, pages: number }} page */
+  #renderBar({ first, shown, pages }) {
+    const { one, many } = this.#options;
+    const total = this.#rows.length;
+    const found = this.#order.length;
+    const all = found === total
+      ? counted(total, one, many)
+      : `${found} of ${counted(total, one, many)}`;
+    setText(this.#range, pages > 1 ? `${first + 1}–${first + shown} of ${all}` : all);
+    setText(this.#empty, total === 0 ? this.#options.empty : `None of ${all} passes the filter.`);
+    this.#empty.hidden = found > 0;
+    this.#wrap.hidden = found === 0;
+    this.#pager.hidden = total <= 10;
+    this.#filter.hidden = total === 0 && this.#filter.value === "";
+    this.#held.hidden = !this.#inside || !this.#options.columns[this.#sort.column].lively;
+    this.#previous.disabled = this.#page === 0;
+    this.#next.disabled = this.#page >= pages - 1;
+    for (const [at, heading] of this.#headings.entries()) {
+      const is_sorted = at === this.#sort.column;
+      const order = this.#sort.descending ? "descending" : "ascending";
+      setAttribute(heading, "aria-sort", is_sorted ? order : null);
+    }
+  }
+}
+
+/**
+ * @param {string | number} a
+ * @param {string | number} b
+ */
+function compare(a, b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,133 @@
+/** The figures at the top: what the gateway is doing now, in one look; and whether it drains. */
+import { el, setText } from "./dom.js";
+import { bytes, clock, count, counted, duration, milliseconds } from "./format.js";
+import { planeName } from "./words.js";
+
+/** @typedef {import("../answers.ts").GatewayAnswer} GatewayAnswer */
+
+/** A loop that is busy for longer serves others late; worth a look. Milliseconds. */
+const LAG_MS_MAX = 100;
+
+export class Summary {
+  #state;
+  #banner;
+  #drain;
+  #undrain;
+  #figures;
+
+  /**
+   * @param {{
+   *   root: HTMLElement,
+   *   state: HTMLElement,
+   *   banner: HTMLElement,
+   *   drain: HTMLButtonElement,
+   *   undrain: HTMLButtonElement,
+   * }} options
+   */
+  constructor({ root, state, banner, drain, undrain }) {
+    this.#state = state;
+    this.#banner = banner;
+    this.#drain = drain;
+    this.#undrain = undrain;
+    this.#figures = {
+      sessions: figure(root, "Sessions"),
+      registered: figure(root, "Registered"),
+      tcp: figure(root, "TCP ports in use"),
+      srt: figure(root, "SRT ports in use"),
+      carried: figure(root, "Carried since the start"),
+      workers: figure(root, "Workers"),
+    };
+  }
+
+  /** @param {GatewayAnswer} gateway */
+  show(gateway) {
+    const { state, drain, connections, port_state, bytes: carried } = gateway;
+    setText(this.#state, state);
+    this.#state.dataset.state = state;
+    const { zmq, srt } = port_state;
+    this.#figures.sessions(
+      count(gateway.sessions),
+      gateway.waiting_requests === 0
+        ? "no request waits"
+        : `${counted(gateway.waiting_requests, "request waits", "requests wait")}`,
+    );
+    this.#figures.registered(
+      count(connections.registered),
+      `${counted(connections.open, "connection")}, ${count(connections.unproven)} unproven`,
+    );
+    this.#figures.tcp(...portsInUse(zmq));
+    this.#figures.srt(...portsInUse(srt));
+    const sum = carried.zmq.up + carried.zmq.down + carried.srt.up + carried.srt.down;
+    const age = duration(gateway.now_unix_ms - gateway.started_at_unix_ms);
+    this.#figures.carried(bytes(sum), `up for ${age}`);
+    this.#figures.workers(...workersWords(gateway.planes));
+    this.#showDrain(gateway, drain);
+  }
+
+  /**
+   * @param {GatewayAnswer} gateway
+   * @param {GatewayAnswer["drain"]} drain
+   */
+  #showDrain({ state, sessions, now_unix_ms }, drain) {
+    this.#drain.hidden = drain !== null;
+    this.#drain.disabled = state !== "Running";
+    this.#undrain.hidden = drain === null;
+    this.#undrain.disabled = state !== "Draining";
+    this.#banner.hidden = drain === null;
+    if (drain === null) return;
+    const left = drain.deadline_unix_ms === null
+      ? "They may take as long as they like."
+      : `Those left in ${duration(drain.deadline_unix_ms - now_unix_ms)} are ended.`;
+    const remain = sessions === 0
+      ? "No sessions are left."
+      : `${counted(sessions, "session")} ${sessions === 1 ? "remains" : "remain"}. ${left}`;
+    setText(this.#banner, `Draining since ${clock(drain.since_unix_ms)}. ${remain}`);
+  }
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {string} label
+ * @returns {(value: string, note: string, trouble?: boolean) => void}
+ */
+function figure(root, label) {
+  const value = el("dd", { class: "value" });
+  const note = el("dd", { class: "note" });
+  const box = el("div", { class: "figure" }, el("dt", {}, label), value, note);
+  root.append(box);
+  return (value_text, note_text, trouble = false) => {
+    setText(value, value_text);
+    setText(note, note_text);
+    box.classList.toggle("trouble", trouble);
+  };
+}
+
+/**
+ * @param {GatewayAnswer["port_state"]["zmq"]} counts
+ * @returns {[string, string, boolean]}
+ */
+function portsInUse({ total, idle, reserved, occupied, blocked }) {
+  const words = [`${count(idle)} idle`];
+  if (reserved > 0) words.push(`${count(reserved)} reserved`);
+  if (blocked > 0) words.push(`${count(blocked)} blocked`);
+  const in_use = `${count(reserved + occupied)} of ${count(total)}`;
+  return [in_use, words.join(", "), blocked > 0 || (idle === 0 && total > 0)];
+}
+
+/**
+ * @param {GatewayAnswer["planes"]} planes
+ * @returns {[string, string, boolean]}
+ */
+function workersWords(planes) {
+  const hang = planes.some(({ loop_lag_ms }) => loop_lag_ms.includes(null));
+  const replaced = planes.reduce((sum, plane) => sum + plane.workers_replaced, 0);
+  const lags = planes.map(({ kind, loop_lag_ms }) => {
+    const longest = Math.max(0, ...loop_lag_ms.map((lag) => lag ?? 0));
+    const words = loop_lag_ms.includes(null) ? "does not turn" : milliseconds(longest);
+    return { text: `${planeName(kind)} ${words}`, longest };
+  });
+  const notes = ["longest turn of a loop"];
+  if (replaced > 0) notes.push(`${count(replaced)} replaced`);
+  const late = lags.some(({ longest }) => longest > LAG_MS_MAX);
+  return [lags.map(({ text }) => text).join(", "), notes.join("; "), hang || late || replaced > 0];
+}
