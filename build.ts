@@ -7,7 +7,6 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { libsrtSymbols, listenHookSymbols } from "./ffi/libsrt/symbols.ts";
-import { libsrtSymbols } from "./ffi/libsrt/symbols.ts";
 import { pageAssets } from "./src/admin/page-assets.ts";
 import { workerModules, type WorkerName } from "./src/workers.ts";
 
