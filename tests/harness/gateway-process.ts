@@ -134,10 +134,8 @@ export class GatewayProcess {
   launch(): void {
     const { executable, settings = {}, environment } = this.#options;
     this.#folder = mkdtempSync(join(tmpdir(), "relayx-e2e-"));
-    const config_path = join(this.#folder, "config.yaml");
-    // JSON is YAML, and no library of ours stands between the test and the gateway's reader.
-    writeFileSync(config_path, JSON.stringify(this.#merged(settings), null, 2));
-    const args = ["--config_path", config_path];
+    this.configure(settings);
+    const args = ["--config_path", this.config_path];
     const [command, command_args] = executable
       ? [executable, args]
       : commandLine(this.#options.runtime ?? runtimeUnderTest(), args);
@@ -162,6 +160,26 @@ export class GatewayProcess {
     child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       this.stderr = (this.stderr + text).slice(-65_536);
     });
+  }
+
+  get config_path(): string {
+    return join(this.#folder, "config.yaml");
+  }
+
+  /** Writes the configuration file; the gateway reads it when it is started or told to. */
+  configure(settings: Settings): void {
+    // JSON is YAML, and no library of ours stands between the test and the gateway's reader.
+    writeFileSync(this.config_path, JSON.stringify(this.#merged(settings), null, 2));
+  }
+
+  /** Writes the file anew and has the gateway read it; resolves with its word on it. */
+  async reload(settings: Settings): Promise<LogLine> {
+    this.configure(settings);
+    this.signal("SIGHUP");
+    return await this.log.take(
+      "the end of the reload",
+      ({ status }) => status === "reloaded" || status === "reload_refused",
+    );
   }
 
   /** The first line with this status and these fields, already written or still to come. */
@@ -231,7 +249,7 @@ export class GatewayProcess {
     );
   }
 
-  signal(name: "SIGTERM" | "SIGINT" | "SIGKILL"): void {
+  signal(name: "SIGTERM" | "SIGINT" | "SIGKILL" | "SIGHUP"): void {
     process.kill(this.#pid, name);
   }
 
