@@ -3,8 +3,9 @@ import process from "node:process";
 import type { Command } from "commander";
 import { EXIT } from "./exit-code.ts";
 import { Interrupt } from "./interrupt.ts";
+import { addTlsOptions, readTlsFlags, type TlsFlags } from "./tls-options.ts";
 
-interface VideoBeFlags {
+interface VideoBeFlags extends TlsFlags {
   addr: string;
   id: string;
   token: string;
@@ -14,7 +15,7 @@ interface VideoBeFlags {
 }
 
 export function addVideoBe(program: Command): void {
-  program.command("video-be")
+  addTlsOptions(program.command("video-be"))
     .description("verification back end: registers as a server and echoes every frame it is sent")
     .option("--addr <host:port>", "control address of the gateway", "127.0.0.1:5555")
     .option("--id <id>", "server id", "video-be-1")
@@ -37,6 +38,7 @@ async function run(flags: VideoBeFlags): Promise<void> {
   try {
     const backEnd = new BackEnd({
       ...addressFlag("--addr", flags.addr),
+      tls: await readTlsFlags(flags),
       id: textFlag("--id", flags.id),
       token: textFlag("--token", flags.token),
       max_conn: numberFlag("--max", flags.max, { min: 1, max: 65_535, whole: true }),

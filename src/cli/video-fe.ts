@@ -4,9 +4,10 @@ import process from "node:process";
 import type { Command } from "commander";
 import { EXIT } from "./exit-code.ts";
 import { Interrupt } from "./interrupt.ts";
+import { addTlsOptions, readTlsFlags, type TlsFlags } from "./tls-options.ts";
 import type { FrontEndOptions } from "../tools/video/front-end.ts";
 
-interface VideoFeFlags {
+interface VideoFeFlags extends TlsFlags {
   addr: string;
   id?: string;
   token: string;
@@ -33,7 +34,7 @@ interface VideoFeFlags {
 const PAUSE_MS_MAX = 3_600_000;
 
 export function addVideoFe(program: Command): void {
-  program.command("video-fe")
+  addTlsOptions(program.command("video-fe"))
     .description("verification front end: streams a file to a back end and checks what comes back")
     .requiredOption("--file <path>", "file to send, for instance an MPEG-TS recording")
     .option("--addr <host:port>", "control address of the gateway", "127.0.0.1:5555")
@@ -111,6 +112,7 @@ async function readFlags(
   const pause = { min: 0, max: PAUSE_MS_MAX };
   return {
     ...addressFlag("--addr", flags.addr),
+    tls: await readTlsFlags(flags),
     ...planes,
     id: flags.id === undefined ? randomId("video-fe") : textFlag("--id", flags.id),
     token: textFlag("--token", flags.token),

@@ -4,7 +4,7 @@
  * runtimes take it from there. A `TLSSocket` of our own would do for the bytes, but some runtimes
  * then let client certificates in that nobody has checked.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { createServer, type PeerCertificate, type Server, type TLSSocket } from "node:tls";
 import type { Config } from "../config/schema.ts";
@@ -110,7 +110,7 @@ function secure(socket: TLSSocket, certificate_name: string | null): TlsOutcome 
 
 function judge(socket: TLSSocket, is_required: boolean): TlsOutcome {
   const certificate = socket.getPeerCertificate();
-  const is_given = Buffer.isBuffer(certificate?.raw);
+  const is_given: boolean = certificate?.raw instanceof Uint8Array;
   if (is_given && socket.authorized) return secure(socket, certificateName(certificate));
   if (!is_given && !is_required) return secure(socket, null);
   return {

@@ -1,4 +1,5 @@
 /** How the tools read their flags: each reader returns the value or throws what is allowed. */
+import { readFileSync, statSync } from "node:fs";
 import { parseDuration } from "../config/duration.ts";
 
 /** A flag that cannot be used as it stands. */
@@ -53,4 +54,22 @@ export function textFlag(flag: string, text: string): string {
   const value = text.trim();
   if (value === "") throw new FlagError(flag, text, "a text that is not empty");
   return value;
+}
+
+/** The greatest file of certificates or keys that is read. */
+const PEM_BYTES_MAX = 1_048_576;
+
+/** What is in a PEM file; `what` is the kind of block it must have. */
+export function pemFlag(flag: string, path: string, what: "CERTIFICATE" | "PRIVATE KEY"): string {
+  let text = "";
+  try {
+    const { size } = statSync(path);
+    if (size <= PEM_BYTES_MAX) text = readFileSync(path, "latin1");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
+    throw new FlagError(flag, `${path}${code}`, "a file that can be read");
+  }
+  // "RSA PRIVATE KEY" and "EC PRIVATE KEY" are older forms; one with a passphrase cannot be used.
+  if (new RegExp(`^-----BEGIN (?:RSA |EC )?${what}-----`, "m").test(text)) return text;
+  throw new FlagError(flag, path, `a PEM file with a ${what.toLowerCase()}, without a passphrase`);
 }

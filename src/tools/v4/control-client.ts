@@ -3,7 +3,8 @@
  * sends. It lives once; {@link ControlLink} makes a new one when it breaks.
  */
 import { Buffer } from "node:buffer";
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import type { Role } from "../../data/plane.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import {
@@ -29,8 +30,8 @@ const REGISTER_TIMEOUT_MS = 10_000;
 export class ControlError extends Error {
   override name = "ControlError";
   /**
-   * `CONTROL_UNREACHABLE`, `CONTROL_LOST`, `CONTROL_TIMEOUT`, `CONTROL_PROTOCOL` — our end's view —
-   * or the gateway's refusals `REGISTER_REFUSED` and `PAIR_REFUSED`.
+   * `CONTROL_UNREACHABLE`, `CONTROL_TLS`, `CONTROL_LOST`, `CONTROL_TIMEOUT`, `CONTROL_PROTOCOL` — our
+   * end's view — or the gateway's refusals `REGISTER_REFUSED` and `PAIR_REFUSED`.
    */
   readonly code: string;
   /** The gateway's number in a refusal (501–505), else 0. */
@@ -52,9 +53,22 @@ export interface ControlListener {
   onClose?(error: ControlError): void;
 }
 
+/** How a gateway is spoken to through TLS; certificates and the key are PEM. */
+export interface ControlTls {
+  /** Who the gateway's certificate must be from; absent: who the system trusts. */
+  ca?: string;
+  /** Our own certificate, and its key. */
+  cert?: string;
+  key?: string;
+  /** The name that the certificate must have, if it is not the host's. */
+  server_name?: string;
+}
+
 export interface ControlClientOptions {
   host: string;
   port: number;
+  /** Absent: no TLS. */
+  tls?: ControlTls;
   role: Role;
   id: string;
   token: string;
@@ -95,7 +109,7 @@ export class ControlClient {
 
   /** Connects and registers; rejects with {@link ControlError}. */
   start(): Promise<void> {
-    const { host, port, role, id, token, max_conn } = this.#options;
+    const { host, port, tls, role, id, token, max_conn } = this.#options;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#end(
@@ -116,15 +130,21 @@ export class ControlClient {
           reject(error);
         },
       };
-      const socket = connect({ host, port });
+      const socket = this.#dial();
       this.#socket = socket;
       socket.setNoDelay(true);
-      socket.on("connect", () => {
+      socket.on(tls === undefined ? "connect" : "secureConnect", () => {
         this.#send({ type: "register", payload: { role, id, token, max_conn } });
       });
       socket.on("data", (chunk: Buffer) => this.#read(chunk));
       socket.on("error", (error: Error & { code?: string }) => {
         const reason = error.code ?? error.message;
+        // Those of the system have short names: ECONNREFUSED. Others are about TLS and certificates.
+        if (tls !== undefined && !/^E[A-Z]+$/.test(reason)) {
+          const message = `TLS with the gateway at ${host}:${port} failed: ${reason}`;
+          this.#end(new ControlError("CONTROL_TLS", message));
+          return;
+        }
         this.#end(
           this.#registered
             ? new ControlError("CONTROL_LOST", `the connection to ${host}:${port} broke: ${reason}`)
@@ -170,6 +190,15 @@ export class ControlClient {
 
   close(): void {
     this.#end(new ControlError("CONTROL_LOST", "closed by this end"));
+  }
+
+  #dial(): Socket {
+    const { host, port, tls } = this.#options;
+    if (tls === undefined) return connect({ host, port });
+    const { ca, cert, key, server_name } = tls;
+    // An address is no name that could be asked for; its certificate is checked for it all the same.
+    const servername = server_name ?? (isIP(host) === 0 ? host : undefined);
+    return connectTls({ host, port, ca, cert, key, servername });
   }
 
   #send(message: unknown): void {

@@ -11,6 +11,9 @@ import {
 } from "./control-client.ts";
 import type { Grant } from "./messages.ts";
 
+/** What another attempt would not change. */
+const FINAL_CODES: readonly string[] = ["REGISTER_REFUSED", "CONTROL_TLS"];
+
 export interface ControlLinkListener extends Pick<ControlListener, "onGrant" | "onPortState"> {
   onRegistered?(): void;
   /** A registered connection is gone; attempts to get it back begin. */
@@ -44,8 +47,8 @@ export class ControlLink {
   }
 
   /**
-   * Resolves when the first registration stands. Rejects when the gateway refuses it, which another
-   * attempt would not change, or when `first_timeout_ms` is over.
+   * Resolves when the first registration stands. Rejects when the gateway refuses it or TLS with it
+   * fails, which another attempt would not change, or when `first_timeout_ms` is over.
    */
   start(): Promise<void> {
     this.#startedAt_ms = performance.now();
@@ -116,7 +119,7 @@ export class ControlLink {
       this.#attempt += 1;
       const waited_ms = performance.now() - this.#startedAt_ms;
       const final = !this.#everOnline &&
-        (error.code === "REGISTER_REFUSED" || waited_ms >= this.#options.first_timeout_ms);
+        (FINAL_CODES.includes(error.code) || waited_ms >= this.#options.first_timeout_ms);
       if (final) {
         this.#closed = true;
         this.#fail(error);

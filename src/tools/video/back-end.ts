@@ -5,6 +5,7 @@
  */
 import type { PlaneKind } from "../../data/plane.ts";
 import type { Log } from "../../observe/log.ts";
+import type { ControlTls } from "../v4/control-client.ts";
 import { ControlLink } from "../v4/control-link.ts";
 import { helloLine } from "../v4/hello.ts";
 import type { Grant } from "../v4/messages.ts";
@@ -20,6 +21,8 @@ const LOGGED_ATTEMPT = 100;
 export interface BackEndOptions {
   host: string;
   port: number;
+  /** Absent: no TLS. */
+  tls?: ControlTls;
   id: string;
   token: string;
   /** How many ports the gateway may have in use for this server at once. */
@@ -40,11 +43,12 @@ export class BackEnd {
 
   constructor(options: BackEndOptions) {
     this.#options = options;
-    const { host, port, id, token, max_conn, reconnect_interval_ms, log } = options;
+    const { host, port, tls, id, token, max_conn, reconnect_interval_ms, log } = options;
     const remote = `${host}:${port}`;
     this.#link = new ControlLink({
       host,
       port,
+      tls,
       role: "server",
       id,
       token,

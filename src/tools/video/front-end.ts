@@ -8,6 +8,7 @@
 import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import type { PlaneKind } from "../../data/plane.ts";
+import type { ControlTls } from "../v4/control-client.ts";
 import { ControlLink } from "../v4/control-link.ts";
 import { helloLine } from "../v4/hello.ts";
 import type { Grant } from "../v4/messages.ts";
@@ -36,6 +37,8 @@ const PORT_STATE_TIMEOUT_MS = 6000;
 export interface FrontEndOptions {
   host: string;
   port: number;
+  /** Absent: no TLS. */
+  tls?: ControlTls;
   id: string;
   token: string;
   /** Which back end; any with capacity where absent. */
@@ -84,11 +87,12 @@ export class FrontEnd {
 
   constructor(options: FrontEndOptions) {
     this.#options = options;
-    const { host, port, id, token, reconnect_interval_ms, note } = options;
+    const { host, port, tls, id, token, reconnect_interval_ms, note } = options;
     this.#srt = options.srt ? new SrtDialer({ latency_ms: SRT_LATENCY_MS }) : null;
     this.#link = new ControlLink({
       host,
       port,
+      tls,
       role: "client",
       id,
       token,
