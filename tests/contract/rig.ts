@@ -43,6 +43,7 @@ export interface RigSettings {
   srt_unproven_per_address_max?: number;
   sndbuf?: number;
   rcvbuf?: number;
+  proxy_protocol?: z.input<typeof configSchema>["proxy_protocol"];
   /** Sessions at a time on the SRT plane, each with a port or a place of its own. */
   srt_sessions?: number;
   /** UDP ports that many share; with `sessions_shared` the sessions as well. */
@@ -296,6 +297,7 @@ function configOf(block: PortBlock, settings: RigSettings) {
       rcvbuf: settings.rcvbuf,
     }),
     gosrt: gosrtOf(block, settings),
+    proxy_protocol: settings.proxy_protocol,
     streams: Object.fromEntries(
       Object.entries(settings.streams ?? {}).map(([name, { own_port: _, ...stream }]) => [
         name,
