@@ -19,6 +19,8 @@ export const BOTTLENECKS = [
   "network_out",
   /** The line is good and what is sent waits all the same: the reader does not take it. */
   "reader",
+  /** A bound on the bytes per second of somebody who takes part. */
+  "rate",
 ] as const;
 
 export type Bottleneck = typeof BOTTLENECKS[number];
@@ -32,6 +34,7 @@ export const BOTTLENECK_WORDS: Readonly<Record<Bottleneck, string>> = {
   relay: "relayx, or the machine it runs on, does not keep up",
   network_out: "the network between relayx and the reader loses packets",
   reader: "the reader does not take what it is sent",
+  rate: "a byte rate that is set for one of the ends is used up",
 };
 
 /** Percent of packets missing at which a line counts as bad; below it SRT repairs without a trace. */

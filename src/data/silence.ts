@@ -4,6 +4,8 @@ import { Deadline, type TimerWheel } from "./timer-wheel.ts";
 /** Whose ends have gone silent. */
 export interface SilenceOwner {
   close(reason: "idle"): void;
+  /** True while it is a bound of ours that lets nothing pass. */
+  readonly held: boolean;
 }
 
 export class Silence {
@@ -45,6 +47,7 @@ export class Silence {
   }
 
   #check(now_ms: number): void {
+    if (this.#owner.held) this.#heard_ms = now_ms;
     if (now_ms - this.#heard_ms >= this.#timeout_ms) this.#owner.close("idle");
     else this.#await();
   }

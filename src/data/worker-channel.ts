@@ -4,18 +4,26 @@
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { EFD_CLOEXEC, EFD_NONBLOCK, type Libc } from "../../ffi/libc/mod.ts";
-import type { PlaneEvent, Reservation } from "./plane.ts";
+import type { PlaneEvent } from "./plane.ts";
 import { Pulse } from "./pulse.ts";
 import { sharedClockOffset } from "./shared-clock.ts";
-import type { SharedMemory, WorkerCommand, WorkerReport } from "./worker-protocol.ts";
+import type { TimerWheel } from "./timer-wheel.ts";
+import { RateGate, RateGates } from "./rate-gate.ts";
+import { RateRow } from "./rate-row.ts";
+import type {
+  OpenOrder,
+  SharedMemory,
+  WorkerCommand,
+  WorkerPlace,
+  WorkerReport,
+} from "./worker-protocol.ts";
 
 /** What every data worker is started with. */
 export interface WorkerStart<Settings> {
   channel: MessagePort;
   settings: Settings;
   memory: SharedMemory;
-  /** Its place among the workers of its plane, from 0. */
-  seat: number;
+  place: WorkerPlace;
 }
 
 export function workerStart<Settings>(): WorkerStart<Settings> {
@@ -24,13 +32,30 @@ export function workerStart<Settings>(): WorkerStart<Settings> {
 
 /** The row that the worker tells its turns in. */
 export function ownPulse(libc: Libc): Pulse {
-  const { memory, seat } = workerStart<object>();
-  return new Pulse({ table: memory.pulses, row: seat, clock_offset_ms: sharedClockOffset(libc) });
+  const { memory, place } = workerStart<object>();
+  const clock_offset_ms = sharedClockOffset(libc);
+  return new Pulse({ table: memory.pulses, row: place.seat, clock_offset_ms });
+}
+
+/** The gates that this worker's sessions with byte rates go through. */
+export function ownRateGates(libc: Libc, wheel: TimerWheel): RateGates {
+  const { memory, place } = workerStart<object>();
+  const { rates_seat: worker, rates_seats: workers } = place;
+  const clock_offset_ms = sharedClockOffset(libc);
+  return new RateGates({
+    make: (row) =>
+      new RateGate({
+        row: new RateRow({ memory: memory.rates, row, worker }),
+        wheel,
+        workers,
+        clock_offset_ms,
+      }),
+  });
 }
 
 /** What a worker can be told to do. */
 export interface WorkerOrders {
-  open(reservation: Reservation, row: number): void;
+  open(order: OpenOrder): void;
   release(port: number): void;
   changeBans(change: { added: readonly string[]; removed: readonly string[] }): void;
   stop(): void;
@@ -91,7 +116,7 @@ export class WorkerChannel {
   #carryOut(command: WorkerCommand, orders: WorkerOrders): void {
     switch (command.type) {
       case "open":
-        return orders.open(command.reservation, command.row);
+        return orders.open(command.reservation);
       case "release":
         return orders.release(command.port);
       case "bans":

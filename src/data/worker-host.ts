@@ -3,15 +3,14 @@ import { performance } from "node:perf_hooks";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Libc } from "../../ffi/libc/mod.ts";
 import { type WorkerName, workerUrl } from "../workers.ts";
-import type { SharedMemory, WorkerCommand, WorkerReport } from "./worker-protocol.ts";
+import type { SharedMemory, WorkerCommand, WorkerPlace, WorkerReport } from "./worker-protocol.ts";
 
 export interface WorkerHostOptions {
   name: WorkerName;
   libc: Libc;
   settings: object;
   memory: SharedMemory;
-  /** Its place among the workers of its plane. */
-  seat: number;
+  place: WorkerPlace;
   onReport: (report: WorkerReport) => void;
   /** Called once when the worker dies without having been told to stop. */
   onFailure: (error: string) => void;
@@ -35,13 +34,13 @@ export class WorkerHost {
 
   /** Resolves when the worker has spoken; rejects when it dies before. */
   start(): Promise<void> {
-    const { name, settings, memory, seat } = this.#options;
+    const { name, settings, memory, place } = this.#options;
     // The worker takes its commands from a real MessagePort: Deno's receiveMessageOnPort wants one.
     const { port1, port2 } = new MessageChannel();
     this.#channel = port1;
     port1.on("message", (reports: WorkerReport[]) => reports.forEach((one) => this.#hear(one)));
     this.#worker = new Worker(workerUrl(name), {
-      workerData: { channel: port2, settings, memory, seat },
+      workerData: { channel: port2, settings, memory, place },
       transferList: [port2],
     });
     this.#worker.on("error", (error: Error) => this.#fail(error.stack ?? String(error)));

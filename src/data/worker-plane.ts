@@ -9,6 +9,7 @@ import { normalizeNetwork } from "../config/address-set.ts";
 import type { WorkerName } from "../workers.ts";
 import { newCounters, readRow } from "./counters.ts";
 import {
+  type ByteRate,
   type CloseReason,
   type Plane,
   type PlaneEvent,
@@ -19,6 +20,7 @@ import {
   PortOpenError,
   type Reservation,
 } from "./plane.ts";
+import { RateBook, RateBookFull } from "./rate-book.ts";
 import { HANGS_AFTER_MS, longestTurn, newPulses } from "./pulse.ts";
 import { sharedClockOffset } from "./shared-clock.ts";
 import { WorkerHost } from "./worker-host.ts";
@@ -31,12 +33,15 @@ export interface WorkerPlaneOptions {
   /** Asked for once, at the start: it may open libraries. */
   settings: () => object;
   listener: PlaneListener;
+  /** Where the byte rates of all planes are; without it the plane has its own. */
+  rates?: RateBook;
 }
 
 /** A port between `open()` and `closed`. */
 interface OpenPort {
   session_id: string;
   seat: WorkerSeat;
+  rate_rows: readonly number[];
   /** The worker has been told of it. */
   sent: boolean;
   /** Set while the worker has not answered yet. */
@@ -45,8 +50,9 @@ interface OpenPort {
 
 /** A place for a worker; the worker in it may be replaced. */
 interface WorkerSeat {
-  /** From 0. */
+  /** From 0, among the plane's workers, and among those of all planes. */
   readonly number: number;
+  readonly rates_seat: number;
   host: WorkerHost;
   /** Settles when the worker in it can take commands. */
   ready: Promise<void>;
@@ -57,6 +63,8 @@ interface WorkerSeat {
 /** A worker that keeps dying is given this much rest, so that a broken machine is not set on fire. */
 const REPLACE_AFTER_MS = 500;
 
+const NO_ROWS: readonly number[] = Object.freeze([]);
+
 /** What somebody waits for who asks a plane that is closing. */
 const NEVER = new Promise<void>(() => {});
 
@@ -64,6 +72,9 @@ export class WorkerPlane implements Plane {
   readonly kind: PlaneKind;
   readonly #options: WorkerPlaneOptions;
   readonly #memory: SharedMemory;
+  readonly #rates: RateBook;
+  /** The places of the workers in the rows of byte rates. */
+  readonly #rates_seats: readonly number[];
   readonly #ports = new Map<number, OpenPort>();
   readonly #seats: WorkerSeat[] = [];
   #libc!: Libc;
@@ -78,7 +89,14 @@ export class WorkerPlane implements Plane {
   constructor(options: WorkerPlaneOptions) {
     this.kind = options.kind;
     this.#options = options;
-    this.#memory = { counters: newCounters(), pulses: newPulses(options.workers) };
+    const { workers, rates = new RateBook() } = options;
+    this.#rates = rates;
+    this.#rates_seats = Array.from({ length: workers }, () => rates.enlist());
+    this.#memory = {
+      counters: newCounters(),
+      pulses: newPulses(workers),
+      rates: rates.memory,
+    };
   }
 
   async start(): Promise<void> {
@@ -98,15 +116,23 @@ export class WorkerPlane implements Plane {
   }
 
   async open(reservation: Reservation): Promise<void> {
-    const { port, session_id } = reservation;
+    const { rates = [], ...order } = reservation;
+    const { port, session_id } = order;
     if (this.#ports.has(port)) throw new Error(`Port ${port} is open already`);
     if (this.#closing || this.#seats.length === 0) {
       throw new PortOpenError(port, "RELEASED", "the plane is not running");
     }
+    const rate_rows = this.#takeRates(port, rates);
     const seat = this.#seats.reduce((best, one) => one.ports < best.ports ? one : best);
     seat.ports++;
     const opened = new Promise<void>((resolve, reject) =>
-      this.#ports.set(port, { session_id, seat, sent: false, pending: { resolve, reject } })
+      this.#ports.set(port, {
+        session_id,
+        seat,
+        rate_rows,
+        sent: false,
+        pending: { resolve, reject },
+      })
     );
     const open = this.#ports.get(port)!;
     // Whoever waits for the worker below may be told of its death first.
@@ -114,7 +140,7 @@ export class WorkerPlane implements Plane {
     // A worker that is being replaced takes the command as soon as it is up.
     if (!seat.up) await Promise.race([seat.ready, opened]);
     open.sent = true;
-    seat.host.send({ type: "open", reservation, row: port });
+    seat.host.send({ type: "open", reservation: { ...order, rate_rows } });
     await opened;
   }
 
@@ -187,20 +213,34 @@ export class WorkerPlane implements Plane {
     return longestTurn(this.#memory.pulses, number, performance.now() + this.#clock_offset_ms);
   }
 
+  #takeRates(port: number, rates: readonly ByteRate[]): readonly number[] {
+    if (rates.length === 0) return NO_ROWS;
+    try {
+      return this.#rates.take(rates);
+    } catch (error) {
+      if (!(error instanceof RateBookFull)) throw error;
+      throw new PortOpenError(port, "RATES_EXHAUSTED", error.message);
+    }
+  }
+
   #newSeat(number: number): WorkerSeat {
-    const host = this.#newHost(number, () => seat);
-    const seat: WorkerSeat = { number, host, ready: NEVER, up: false, ports: 0 };
+    const rates_seat = this.#rates_seats[number];
+    const host = this.#newHost({ number, rates_seat }, () => seat);
+    const seat: WorkerSeat = { number, rates_seat, host, ready: NEVER, up: false, ports: 0 };
     seat.ready = this.#bringUp(seat);
     return seat;
   }
 
-  #newHost(number: number, seat: () => WorkerSeat): WorkerHost {
+  #newHost(
+    { number, rates_seat }: Pick<WorkerSeat, "number" | "rates_seat">,
+    seat: () => WorkerSeat,
+  ): WorkerHost {
     return new WorkerHost({
       name: this.#options.worker,
       libc: this.#libc,
       settings: this.#settings,
       memory: this.#memory,
-      seat: number,
+      place: { seat: number, rates_seat, rates_seats: this.#rates.workers },
       onReport: (report) => this.#hear(report),
       onFailure: (error) => this.#replace(seat(), error),
     });
@@ -240,6 +280,7 @@ export class WorkerPlane implements Plane {
     if (!open) return undefined;
     this.#ports.delete(port);
     open.seat.ports--;
+    this.#rates.giveBack(open.rate_rows);
     return open;
   }
 
@@ -251,6 +292,7 @@ export class WorkerPlane implements Plane {
     for (const [port, open] of [...this.#ports]) {
       if (open.seat === seat) this.#lose(port, open, error);
     }
+    this.#rates.forgetWorker(seat.rates_seat);
     this.#options.listener({ type: "failed", error });
   }
 
@@ -258,7 +300,7 @@ export class WorkerPlane implements Plane {
     while (!this.#closing) {
       await this.#rest();
       if (this.#closing) break;
-      seat.host = this.#newHost(seat.number, () => seat);
+      seat.host = this.#newHost(seat, () => seat);
       try {
         return await this.#bringUp(seat);
       } catch (error) {

@@ -2,16 +2,23 @@
 import type { LibsrtLocation } from "../../ffi/libsrt/mod.ts";
 import type { ProxyRules } from "./address-rules.ts";
 import type { PlaneEvent, Reservation } from "./plane.ts";
+import type { RateMemory } from "./rate-row.ts";
 
 /** To the worker, as lists. Each is followed by a write to the worker's eventfd, which wakes it. */
 export type WorkerCommand =
-  | { type: "open"; reservation: Reservation; row: number }
+  | { type: "open"; reservation: OpenOrder }
   | { type: "release"; port: number }
   /** What has changed since the last one; see `Plane.setBans`. */
   | { type: "bans"; added: readonly string[]; removed: readonly string[] }
   /** To be answered by `pong` as soon as the loop has turned. */
   | { type: "ping" }
   | { type: "stop" };
+
+/** A reservation as a worker is told of it. */
+export interface OpenOrder extends Omit<Reservation, "rates"> {
+  /** Where the session's byte rates stand in the shared memory; empty for nearly all sessions. */
+  rate_rows: readonly number[];
+}
 
 /** From the worker, as lists. `up` comes first: a message sent to it before that may be lost on Bun. */
 export type WorkerReport =
@@ -29,6 +36,17 @@ export interface SharedMemory {
   counters: Float64Array;
   /** See `pulse.ts`; a row per worker. */
   pulses: Float64Array;
+  /** See `rate-row.ts`; a row per key, for the workers of all planes. */
+  rates: RateMemory;
+}
+
+/** Which worker it is that is started. */
+export interface WorkerPlace {
+  /** Among the workers of its plane, from 0. */
+  seat: number;
+  /** Among those of all planes, and how many these are: each has a place in every row of rates. */
+  rates_seat: number;
+  rates_seats: number;
 }
 
 /** The rules that a worker works by, fixed for its life. */

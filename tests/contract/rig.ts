@@ -11,6 +11,7 @@ import type {
   Role,
   StreamEvent,
 } from "../../src/data/plane.ts";
+import type { RateBook } from "../../src/data/rate-book.ts";
 import { SrtPlane } from "../../src/data/srt/plane.ts";
 import { TcpPlane } from "../../src/data/tcp/plane.ts";
 import type { WorkerPlane } from "../../src/data/worker-plane.ts";
@@ -52,6 +53,8 @@ export interface RigSettings {
   /** Of the whole SRT plane. */
   passphrase?: string;
   streams?: Record<string, StreamChoice>;
+  /** Where the byte rates stand; the plane has its own otherwise. */
+  rates?: RateBook;
 }
 
 /** A stream's settings; `own_port` gives it a port that is free. */
@@ -223,6 +226,7 @@ export async function startTcp(settings: RigSettings = {}): Promise<Rig<TcpEnd>>
   const plane = new TcpPlane({
     config: configOf(block, settings),
     listener: (event) => events.push(event),
+    rates: settings.rates,
   });
   await plane.start();
   const connect = (port: number) => TcpEnd.connect({ port });
@@ -237,6 +241,7 @@ export async function startSrt(settings: RigSettings = {}): Promise<Rig<SrtPeer>
   const plane = new SrtPlane({
     config: configOf(block, settings),
     listener: (event) => events.push(event),
+    rates: settings.rates,
   });
   await plane.start();
   const peers = new SrtPeers();

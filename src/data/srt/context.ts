@@ -4,6 +4,7 @@ import type { AddressRules } from "../address-rules.ts";
 import type { Admission } from "../admission.ts";
 import type { LineSampler } from "../line-sampler.ts";
 import type { PlaneEvent } from "../plane.ts";
+import type { RateGates } from "../rate-gate.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { SrtWorkerSettings } from "../worker-protocol.ts";
 import type { SrtMessage } from "./message.ts";
@@ -19,6 +20,7 @@ export interface SrtContext {
   readonly admission: Admission;
   readonly addresses: AddressRules;
   readonly sampler: LineSampler;
+  readonly rate_gates: RateGates;
   /** Those of single streams and sessions on the shared ports. */
   readonly passphrases: Passphrases;
   /** One message on its way through; nobody keeps anything here. */

@@ -2,7 +2,8 @@
  * One direction of a session: messages from one socket to the other, each whole; of a session in file
  * mode, pieces of a stream of bytes, which the sink may take in part. A message that the
  * sink has no room for is kept, the source is left alone meanwhile, and the sink is watched for room:
- * what is held here is one message, the rest waits in libsrt's buffers.
+ * what is held here is one message, the rest waits in libsrt's buffers. So it does while a byte rate
+ * has nothing left; what has grown too old there is dropped as if the network had been too slow.
  */
 import {
   type Libsrt,
@@ -11,6 +12,7 @@ import {
   SRT_EPOLL_IN,
   SRT_EPOLL_OUT,
 } from "../../../ffi/libsrt/mod.ts";
+import type { SessionRates } from "../session-rates.ts";
 import type { SrtConnection } from "./connection.ts";
 import type { SrtMessage } from "./message.ts";
 
@@ -20,6 +22,8 @@ const TURN_MESSAGES = 128;
 export type SrtFlowProgress =
   /** Nothing more now: the source has nothing, or the sink no room. */
   | "blocked"
+  /** A byte rate has nothing left; the session is told when it has. */
+  | "held"
   /** The turn is over; libsrt will tell of the rest again. */
   | "more"
   | "source_gone"
@@ -28,21 +32,27 @@ export type SrtFlowProgress =
 export class SrtFlow {
   /** Bytes handed to the sink so far. */
   bytes = 0;
+  /** A byte rate has held it back since somebody looked last. */
+  held = false;
   readonly source: SrtConnection;
   readonly sink: SrtConnection;
   readonly #libsrt: Libsrt;
   readonly #message: SrtMessage;
+  readonly #rates: SessionRates | null;
   /** Waits for room in the sink. */
   #kept: Uint8Array | null = null;
 
   constructor(options: {
     libsrt: Libsrt;
     message: SrtMessage;
+    /** What the session counts against; null for no bound. */
+    rates: SessionRates | null;
     source: SrtConnection;
     sink: SrtConnection;
   }) {
     this.#libsrt = options.libsrt;
     this.#message = options.message;
+    this.#rates = options.rates;
     this.source = options.source;
     this.sink = options.sink;
     this.#kept = options.source.firstMessage;
@@ -53,17 +63,19 @@ export class SrtFlow {
     return this.#kept !== null;
   }
 
-  pump(): SrtFlowProgress {
+  pump(now_ms: number): SrtFlowProgress {
     const libsrt = this.#libsrt;
     if (this.#kept && !this.#sendKept()) return this.#blocked();
     const message = this.#message;
     for (let i = 0; i < TURN_MESSAGES; i++) {
+      if (this.#rates && this.#rates.room(now_ms) === 0) return this.#hold();
       const received = message.receive(this.source.socket);
       if (received <= 0) {
         // A stream of bytes ends with 0.
         const nothing = received < 0 && libsrt.lastError() === SRT_EASYNCRCV;
         return nothing ? "blocked" : "source_gone";
       }
+      this.#rates?.use(received);
       const sent = message.send(this.sink.socket, received);
       if (sent < 0) {
         if (libsrt.lastError() !== SRT_EASYNCSND) return "sink_gone";
@@ -77,6 +89,17 @@ export class SrtFlow {
       }
     }
     return "more";
+  }
+
+  /** The byte rate that held it back has something left. */
+  allowed(): void {
+    if (!this.#kept) this.source.want(SRT_EPOLL_IN, true);
+  }
+
+  #hold(): SrtFlowProgress {
+    this.held = true;
+    this.source.want(SRT_EPOLL_IN, false);
+    return "held";
   }
 
   /** True when the kept message is on its way. */

@@ -9,12 +9,12 @@ import { AddressRules } from "../address-rules.ts";
 import { Admission } from "../admission.ts";
 import { CounterRow } from "../counters.ts";
 import { LineSampler } from "../line-sampler.ts";
-import type { Reservation } from "../plane.ts";
 import type { Pulse } from "../pulse.ts";
+import type { RateGates } from "../rate-gate.ts";
 import { ShedReports } from "../shed-reports.ts";
-import { TimerWheel } from "../timer-wheel.ts";
+import type { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
-import type { SharedMemory, SrtWorkerSettings } from "../worker-protocol.ts";
+import type { OpenOrder, SharedMemory, SrtWorkerSettings } from "../worker-protocol.ts";
 import type { SrtContext } from "./context.ts";
 import type { Farewell } from "./farewell.ts";
 import { SrtListeners } from "./listeners.ts";
@@ -44,7 +44,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
   readonly #pulse: Pulse;
   readonly #channel: WorkerChannel;
   readonly #poller: SrtPoller;
-  readonly #wheel = new TimerWheel({ now_ms: performance.now() });
+  readonly #wheel: TimerWheel;
   readonly #listeners: SrtListeners;
   readonly #ports = new Map<number, SrtPort>();
   readonly #sharedSessions = new Map<string, SrtPort>();
@@ -64,11 +64,14 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     settings: SrtWorkerSettings;
     memory: SharedMemory;
     pulse: Pulse;
+    wheel: TimerWheel;
+    rate_gates: RateGates;
   }) {
     const { libc, libsrt, channel, settings, memory } = options;
     this.#libc = libc;
     this.#memory = memory;
     this.#pulse = options.pulse;
+    this.#wheel = options.wheel;
     this.#channel = channel;
     // struct pollfd is { i32 fd; i16 events; i16 revents }.
     this.#commandPoll.set([channel.eventfd, POLLIN]);
@@ -91,6 +94,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
       poller: this.#poller,
       wheel,
       sampler: new LineSampler({ wheel }),
+      rate_gates: options.rate_gates,
       passphrases: new Passphrases({ ...settings, libsrt }),
       admission: new Admission(settings),
       addresses: this.#addresses,
@@ -149,11 +153,11 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     return this.#poller.wait(delay_ms < 0 ? POLL_MS : Math.min(delay_ms, POLL_MS));
   }
 
-  open(reservation: Reservation, row: number): void {
+  open(order: OpenOrder): void {
     const context = this.#context;
-    const { port } = reservation;
-    const counters = new CounterRow(this.#memory.counters, row);
-    const opened = new SrtPort({ context, reservation, counters, farewells: this.#farewells });
+    const { port } = order;
+    const counters = new CounterRow(this.#memory.counters, port);
+    const opened = new SrtPort({ context, order, counters, farewells: this.#farewells });
     // Registered first: a release may come while an earlier listener is still leaving, and puts the
     // port's wish to listen to rest.
     this.#ports.set(port, opened);

@@ -2,6 +2,7 @@
 import type { Config } from "../../config/schema.ts";
 import { type LibsrtLocation, openLibsrt } from "../../../ffi/libsrt/mod.ts";
 import type { PlaneListener } from "../plane.ts";
+import type { RateBook } from "../rate-book.ts";
 import { WorkerPlane } from "../worker-plane.ts";
 import type { SrtWorkerSettings, StreamSettings } from "../worker-protocol.ts";
 import { commonSettings } from "../worker-settings.ts";
@@ -13,7 +14,9 @@ export class SrtPlane extends WorkerPlane {
   /** The library can give single streams and sessions on a shared port a passphrase of their own. */
   #has_hook = true;
 
-  constructor({ config, listener }: { config: Config; listener: PlaneListener }) {
+  constructor(
+    { config, listener, rates }: { config: Config; listener: PlaneListener; rates?: RateBook },
+  ) {
     const shared_ports = sharedPorts(config);
     const sessions_shared = config.gosrt.mode === "shared";
     const { gosrt, limits } = config;
@@ -40,7 +43,7 @@ export class SrtPlane extends WorkerPlane {
       // Found here, so that a worker that is replaced opens the very same library again.
       libsrt: this.#openLibsrt(config),
     });
-    super({ kind: "srt", worker: "srt", workers: 1, settings, listener });
+    super({ kind: "srt", worker: "srt", workers: 1, settings, listener, rates });
     this.#shared_ports = shared_ports;
     this.#sessions_shared = sessions_shared;
   }

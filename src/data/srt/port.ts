@@ -6,7 +6,8 @@ import { SRT_EPOLL_ERR, SRT_EPOLL_IN } from "../../../ffi/libsrt/mod.ts";
 import type { AdmissionLimit } from "../admission.ts";
 import type { CounterRow } from "../counters.ts";
 import type { Hello } from "../hello.ts";
-import type { CloseReason, RejectStatus, Reservation, Role, SrtWishes } from "../plane.ts";
+import type { CloseReason, RejectStatus, Role, SrtWishes } from "../plane.ts";
+import type { OpenOrder } from "../worker-protocol.ts";
 import { PortEvents } from "../port-events.ts";
 import { Seats } from "../seats.ts";
 import type { SrtConnection, SrtConnectionOwner } from "./connection.ts";
@@ -22,7 +23,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
   readonly port: number;
   readonly session_id: string;
   readonly wishes: SrtWishes;
-  readonly #reservation: Reservation;
+  readonly #order: OpenOrder;
   readonly #context: SrtContext;
   readonly #counters: CounterRow;
   readonly #events: PortEvents;
@@ -34,14 +35,14 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
 
   constructor(options: {
     context: SrtContext;
-    reservation: Reservation;
+    order: OpenOrder;
     counters: CounterRow;
     /** Where a connection's last moments are kept; they outlive the port's session. */
     farewells: Set<Farewell>;
   }) {
-    const { context, reservation } = options;
-    const { port, session_id, srt, proofs } = reservation;
-    this.#reservation = reservation;
+    const { context, order } = options;
+    const { port, session_id, srt, proofs } = order;
+    this.#order = order;
     this.#context = context;
     this.port = port;
     this.session_id = session_id;
@@ -55,6 +56,11 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
 
   get session(): SrtSession | null {
     return this.#session;
+  }
+
+  /** A bound holds the session back: that nothing passes is not its ends' silence. */
+  get held(): boolean {
+    return this.#session?.held ?? false;
   }
 
   /** Takes a connection that the port's own listener has accepted. */
@@ -99,7 +105,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
    */
   seatByStreamId(connection: SrtConnection, claim: SessionStreamId): void {
     const { session_id, user, mode, hello_token } = claim;
-    const { client_id, server_id } = this.#reservation;
+    const { client_id, server_id } = this.#order;
     let role: Role;
     if (user !== "" && client_id !== server_id) {
       if (user !== client_id && user !== server_id) {
@@ -137,6 +143,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
       context: this.#context,
       port: this,
       counters: this.#counters,
+      rate_rows: this.#order.rate_rows,
       client,
       server,
     });

@@ -2,6 +2,7 @@
 import { SRT_EPOLL_ERR, SRT_EPOLL_IN, SRT_EPOLL_OUT } from "../../../ffi/libsrt/mod.ts";
 import { type Bottleneck, findBottleneck } from "../bottleneck.ts";
 import type { CounterRow } from "../counters.ts";
+import { SessionRates, type SessionRatesOwner } from "../session-rates.ts";
 import { Silence } from "../silence.ts";
 import { Deadline } from "../timer-wheel.ts";
 import { type SrtConnection, TAIL_LOOK_MS } from "./connection.ts";
@@ -10,12 +11,18 @@ import { SrtFlow, type SrtFlowProgress } from "./flow.ts";
 import { type Leg, LegMeter, packetsMissing } from "./leg-meter.ts";
 import type { SrtPort } from "./port.ts";
 
-export class SrtSession {
+export class SrtSession implements SessionRatesOwner {
   readonly client: SrtConnection;
   readonly server: SrtConnection;
   readonly #context: SrtContext;
   readonly #port: SrtPort;
   readonly #counters: CounterRow;
+  /** The byte rates it counts against; null for nearly all sessions. */
+  readonly #rates: SessionRates | null;
+  /** Which direction goes on first when there is something left again: in turns. */
+  #downFirst = false;
+  /** Something is left to be moved at once, of this turn. */
+  #more = false;
   readonly #up: SrtFlow;
   readonly #down: SrtFlow;
   readonly #silence: Silence;
@@ -32,6 +39,7 @@ export class SrtSession {
     context: SrtContext;
     port: SrtPort;
     counters: CounterRow;
+    rate_rows: readonly number[];
     client: SrtConnection;
     server: SrtConnection;
   }) {
@@ -42,8 +50,10 @@ export class SrtSession {
     this.#counters = options.counters;
     this.client = client;
     this.server = server;
-    this.#up = new SrtFlow({ libsrt, message, source: client, sink: server });
-    this.#down = new SrtFlow({ libsrt, message, source: server, sink: client });
+    this.#rates = SessionRates.of(options.rate_rows, { gates: context.rate_gates, owner: this });
+    const rates = this.#rates;
+    this.#up = new SrtFlow({ libsrt, message, rates, source: client, sink: server });
+    this.#down = new SrtFlow({ libsrt, message, rates, source: server, sink: client });
     const { now_ms } = context;
     this.#clientMeter = new LegMeter({ libsrt, socket: client.socket, now_ms });
     this.#serverMeter = new LegMeter({ libsrt, socket: server.socket, now_ms });
@@ -60,6 +70,26 @@ export class SrtSession {
 
   get bytes_down(): number {
     return this.#down.bytes;
+  }
+
+  /** A byte rate holds it back. */
+  get held(): boolean {
+    return this.#rates?.waits ?? false;
+  }
+
+  /** The byte rate that held it back has something left. */
+  allowed(): void {
+    if (this.#over) return;
+    this.#downFirst = !this.#downFirst;
+    const before = this.#up.bytes + this.#down.bytes;
+    const [first, second] = this.#downFirst ? [this.#down, this.#up] : [this.#up, this.#down];
+    for (const flow of [first, second]) {
+      // An end that is gone is told of no more, and its peer is not read any more.
+      if (this.#left && this.#left !== flow.source) continue;
+      if (!this.#left) flow.allowed();
+      this.#pump(flow);
+    }
+    this.#note(before);
   }
 
   start(): void {
@@ -107,6 +137,9 @@ export class SrtSession {
   }
 
   #bottleneck(flow: SrtFlow, from: Leg, to: Leg): Bottleneck {
+    const { held } = flow;
+    flow.held = false;
+    if (held) return "rate";
     return findBottleneck({
       incoming: from.received,
       outgoing: to.sent,
@@ -123,13 +156,16 @@ export class SrtSession {
     this.#silence.stop();
     sampler.forget(this);
     wheel.cancel(this.#tail);
+    this.#rates?.close();
   }
 
   #pump(flow: SrtFlow): void {
     if (this.#over || flow.sink.broken) return;
+    const { now_ms } = this.#context;
     let progress: SrtFlowProgress;
     // A source that is broken is not told of again, so all that is due is moved now.
-    do progress = flow.pump(); while (progress === "more" && flow.source.broken);
+    do progress = flow.pump(now_ms); while (progress === "more" && flow.source.broken);
+    if (progress === "more") this.#more = true;
     if (progress === "sink_gone") this.#port.endSession(flow.sink);
     else if (progress === "source_gone") this.#sourceGone(flow.source);
   }
@@ -162,6 +198,8 @@ export class SrtSession {
   }
 
   #note(before: number): void {
+    if (!this.#over) this.#rates?.settle({ more: this.#more });
+    this.#more = false;
     if (this.#up.bytes + this.#down.bytes === before) return;
     const { sampler, now_ms } = this.#context;
     this.#counters.setBytes(this.#up.bytes, this.#down.bytes);

@@ -4,6 +4,7 @@ import type { AddressRules } from "../address-rules.ts";
 import type { Admission } from "../admission.ts";
 import type { LineSampler } from "../line-sampler.ts";
 import type { PlaneEvent } from "../plane.ts";
+import type { RateGates } from "../rate-gate.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { TcpWorkerSettings } from "../worker-protocol.ts";
 import type { PipePool } from "./pipes.ts";
@@ -19,6 +20,7 @@ export interface TcpContext {
   readonly addresses: AddressRules;
   readonly pipes: PipePool;
   readonly sampler: LineSampler;
+  readonly rate_gates: RateGates;
   /** For bytes that are looked at or thrown away at once; nobody keeps anything here. */
   readonly scratch: Uint8Array;
   /** The clock as of this turn of the loop, ms. */

@@ -6,6 +6,7 @@
  */
 import { EAGAIN, type Libc, SHUT_WR } from "../../../ffi/libc/mod.ts";
 import { SPLICE_F_MOVE, SPLICE_F_NONBLOCK } from "../../../ffi/libc/mod.ts";
+import type { SessionRates } from "../session-rates.ts";
 import type { Connection } from "./connection.ts";
 import { type Pipe, PIPE_BYTES, type PipePool } from "./pipes.ts";
 
@@ -20,31 +21,44 @@ export type FlowProgress =
   | "source_broken"
   | "sink_broken"
   /** No pipe can be had; to be tried again later. */
-  | "starved";
+  | "starved"
+  /** A byte rate has nothing left; the session is told when it has. */
+  | "held";
 
 export class Flow {
   /** Bytes handed to the sink's socket so far. */
   bytes = 0;
   finished = false;
+  /** A byte rate has held it back since somebody looked last. */
+  held = false;
   /** Whether the source's end is told to the sink as a FIN; not where the source broke off. */
   passesEnd = true;
   readonly source: Connection;
   readonly sink: Connection;
   readonly #libc: Libc;
   readonly #pipes: PipePool;
+  readonly #rates: SessionRates | null;
   #pipe: Pipe | null = null;
   #inPipe = 0;
   #sourceEnded = false;
 
-  constructor(options: { libc: Libc; pipes: PipePool; source: Connection; sink: Connection }) {
+  constructor(options: {
+    libc: Libc;
+    pipes: PipePool;
+    /** What the session counts against; null for no bound. */
+    rates: SessionRates | null;
+    source: Connection;
+    sink: Connection;
+  }) {
     this.#libc = options.libc;
     this.#pipes = options.pipes;
+    this.#rates = options.rates;
     this.source = options.source;
     this.sink = options.sink;
   }
 
   /** Moves up to about `budget_bytes`. */
-  pump(budget_bytes: number): FlowProgress {
+  pump(budget_bytes: number, now_ms: number): FlowProgress {
     if (this.finished) return "finished";
     const { source, sink } = this;
     const enough = this.bytes + budget_bytes;
@@ -55,7 +69,7 @@ export class Flow {
       } else if (this.#sourceEnded) {
         return this.#finish();
       } else if (source.readable) {
-        const progress = this.#fill();
+        const progress = this.#fill(now_ms);
         if (progress) return progress;
       } else {
         this.#returnPipe();
@@ -75,19 +89,31 @@ export class Flow {
   }
 
   /** Socket → pipe. Null means go on. */
-  #fill(): FlowProgress | null {
+  #fill(now_ms: number): FlowProgress | null {
+    let most = PIPE_BYTES;
+    if (this.#rates) {
+      most = Math.min(most, this.#rates.room(now_ms));
+      if (most === 0) {
+        this.held = true;
+        this.#returnPipe();
+        return "held";
+      }
+    }
     if (!this.#pipe) {
       const pipe = this.#pipes.borrow();
       if (pipe instanceof Error) return "starved";
       this.#pipe = pipe;
     }
-    const moved = splice(this.#libc, this.source.fd, this.#pipe.write, PIPE_BYTES);
+    const moved = splice(this.#libc, this.source.fd, this.#pipe.write, most);
     if (moved > 0) {
       this.#inPipe = moved;
-      // Fewer bytes than the pipe has slots cannot have been cut short by a full pipe: the source is
-      // drained, and the call that would say EAGAIN is saved, a third of what a small message costs.
-      // With a FIN behind the bytes no further edge would come to read it by.
-      if (moved < this.#pipe.slots && !this.source.finished) this.source.readable = false;
+      this.#rates?.use(moved);
+      // Fewer bytes than the pipe has slots, and than were asked for, cannot have been cut short by a
+      // full pipe: the source is drained, and the call that would say EAGAIN is saved, a third of
+      // what a small message costs. With a FIN behind the bytes no further edge would come to read it
+      // by.
+      const cut = Math.min(most, this.#pipe.slots);
+      if (moved < cut && !this.source.finished) this.source.readable = false;
     } else if (moved === 0) {
       this.#sourceEnded = true;
     } else if (this.#libc.errno() === EAGAIN) {

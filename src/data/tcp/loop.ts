@@ -7,13 +7,13 @@ import { EPOLLIN, type Libc, SystemCallError } from "../../../ffi/libc/mod.ts";
 import { AddressRules } from "../address-rules.ts";
 import { Admission } from "../admission.ts";
 import { CounterRow } from "../counters.ts";
-import type { Reservation } from "../plane.ts";
 import { LineSampler } from "../line-sampler.ts";
 import type { Pulse } from "../pulse.ts";
+import type { RateGates } from "../rate-gate.ts";
 import { ShedReports } from "../shed-reports.ts";
-import { TimerWheel } from "../timer-wheel.ts";
+import type { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
-import type { SharedMemory, TcpWorkerSettings } from "../worker-protocol.ts";
+import type { OpenOrder, SharedMemory, TcpWorkerSettings } from "../worker-protocol.ts";
 import type { TcpContext } from "./context.ts";
 import { TcpListeners } from "./listeners.ts";
 import { PipePool } from "./pipes.ts";
@@ -28,7 +28,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
   readonly #pulse: Pulse;
   readonly #channel: WorkerChannel;
   readonly #poller: Poller;
-  readonly #wheel = new TimerWheel({ now_ms: performance.now() });
+  readonly #wheel: TimerWheel;
   readonly #pipes: PipePool;
   readonly #ports = new Map<number, TcpPort>();
   readonly #context: TcpContext;
@@ -43,10 +43,13 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     settings: TcpWorkerSettings;
     memory: SharedMemory;
     pulse: Pulse;
+    wheel: TimerWheel;
+    rate_gates: RateGates;
   }) {
     const { libc, channel, settings, memory } = options;
     this.#memory = memory;
     this.#pulse = options.pulse;
+    this.#wheel = options.wheel;
     this.#channel = channel;
     this.#poller = new Poller({ libc });
     this.#pipes = new PipePool({ libc });
@@ -61,6 +64,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
       wheel: this.#wheel,
       pipes: this.#pipes,
       sampler: new LineSampler({ wheel: this.#wheel }),
+      rate_gates: options.rate_gates,
       admission: new Admission(settings),
       addresses: new AddressRules(settings),
       scratch: new Uint8Array(SCRATCH_BYTES),
@@ -116,9 +120,10 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     this.#poller.close();
   }
 
-  open({ port, session_id, proofs }: Reservation, row: number): void {
-    const counters = new CounterRow(this.#memory.counters, row);
-    const opened = new TcpPort({ context: this.#context, port, session_id, proofs, counters });
+  open(order: OpenOrder): void {
+    const { port } = order;
+    const counters = new CounterRow(this.#memory.counters, port);
+    const opened = new TcpPort({ context: this.#context, order, counters });
     try {
       this.#listeners.open(opened);
     } catch (error) {

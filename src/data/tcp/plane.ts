@@ -1,12 +1,15 @@
 /** Plain TCP, V4's "zmq": epoll and splice in one or more workers. */
 import type { Config } from "../../config/schema.ts";
 import type { PlaneListener } from "../plane.ts";
+import type { RateBook } from "../rate-book.ts";
 import { WorkerPlane } from "../worker-plane.ts";
 import type { TcpWorkerSettings } from "../worker-protocol.ts";
 import { commonSettings } from "../worker-settings.ts";
 
 export class TcpPlane extends WorkerPlane {
-  constructor({ config, listener }: { config: Config; listener: PlaneListener }) {
+  constructor(
+    { config, listener, rates }: { config: Config; listener: PlaneListener; rates?: RateBook },
+  ) {
     const workers = config.gateway.tcp_workers;
     const settings = (): TcpWorkerSettings => ({
       ...commonSettings(config, { workers }),
@@ -14,6 +17,6 @@ export class TcpPlane extends WorkerPlane {
       rcvbuf_bytes: config.zeromq.rcvbuf,
       linger_ms: config.zeromq.linger * 1000,
     });
-    super({ kind: "zmq", worker: "tcp", workers, settings, listener });
+    super({ kind: "zmq", worker: "tcp", workers, settings, listener, rates });
   }
 }

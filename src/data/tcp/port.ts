@@ -6,9 +6,10 @@ import { FIONREAD, type Libc } from "../../../ffi/libc/mod.ts";
 import type { AdmissionLimit } from "../admission.ts";
 import type { CounterRow } from "../counters.ts";
 import type { Hello } from "../hello.ts";
-import type { CloseReason, HelloProofs, RejectStatus, Role } from "../plane.ts";
+import type { CloseReason, RejectStatus, Role } from "../plane.ts";
 import { PortEvents } from "../port-events.ts";
 import { Seats } from "../seats.ts";
+import type { OpenOrder } from "../worker-protocol.ts";
 import type { Connection } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { type EntranceOwner, TcpEntrance } from "./entrance.ts";
@@ -21,6 +22,7 @@ export class TcpPort implements EntranceOwner, Acceptor {
   readonly port: number;
   readonly session_id: string;
   readonly #context: TcpContext;
+  readonly #rate_rows: readonly number[];
   readonly #counters: CounterRow;
   readonly #events: PortEvents;
   readonly #seats: Seats<Connection>;
@@ -30,15 +32,15 @@ export class TcpPort implements EntranceOwner, Acceptor {
 
   constructor(options: {
     context: TcpContext;
-    port: number;
-    session_id: string;
-    proofs?: HelloProofs;
+    order: OpenOrder;
     counters: CounterRow;
   }) {
-    const { context, port, session_id, proofs } = options;
+    const { context } = options;
+    const { port, session_id, proofs } = options.order;
     this.#context = context;
     this.port = port;
     this.session_id = session_id;
+    this.#rate_rows = options.order.rate_rows;
     this.#counters = options.counters;
     this.#events = new PortEvents({ port, session_id, tell: context.event });
     this.#seats = new Seats({ session_id, proofs });
@@ -47,6 +49,11 @@ export class TcpPort implements EntranceOwner, Acceptor {
 
   get session(): TcpSession | null {
     return this.#session;
+  }
+
+  /** A bound holds the session back: that nothing passes is not its ends' silence. */
+  get held(): boolean {
+    return this.#session?.held ?? false;
   }
 
   /** Takes a connection that the listener has accepted. */
@@ -112,6 +119,7 @@ export class TcpPort implements EntranceOwner, Acceptor {
       context: this.#context,
       port: this,
       counters: this.#counters,
+      rate_rows: this.#rate_rows,
       client,
       server,
     });

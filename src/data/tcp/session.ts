@@ -2,6 +2,7 @@
 import type { CounterRow } from "../counters.ts";
 import type { Role } from "../plane.ts";
 import { Silence } from "../silence.ts";
+import { SessionRates, type SessionRatesOwner } from "../session-rates.ts";
 import { Deadline } from "../timer-wheel.ts";
 import { type Connection, resetOnClose } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
@@ -22,12 +23,16 @@ const STARVED_MS = 20;
 /** How long the last bytes of an end that is gone may take to reach its peer's kernel. */
 const TAIL_MS = 10_000;
 
-export class TcpSession {
+export class TcpSession implements SessionRatesOwner {
   readonly #context: TcpContext;
   readonly #port: TcpPort;
   readonly #counters: CounterRow;
   readonly #client: Connection;
   readonly #server: Connection;
+  /** The byte rates it counts against; null for nearly all sessions. */
+  readonly #rates: SessionRates | null;
+  /** Which direction comes first in a turn; where rates are, they take turns at that. */
+  #downFirst = false;
   readonly #up: Flow;
   readonly #down: Flow;
   // Deadlines that few sessions ever need are made when they do.
@@ -45,6 +50,7 @@ export class TcpSession {
     context: TcpContext;
     port: TcpPort;
     counters: CounterRow;
+    rate_rows: readonly number[];
     client: Connection;
     server: Connection;
   }) {
@@ -55,8 +61,10 @@ export class TcpSession {
     this.#counters = options.counters;
     this.#client = client;
     this.#server = server;
-    this.#up = new Flow({ libc, pipes, source: client, sink: server });
-    this.#down = new Flow({ libc, pipes, source: server, sink: client });
+    this.#rates = SessionRates.of(options.rate_rows, { gates: context.rate_gates, owner: this });
+    const rates = this.#rates;
+    this.#up = new Flow({ libc, pipes, rates, source: client, sink: server });
+    this.#down = new Flow({ libc, pipes, rates, source: server, sink: client });
     this.#silence = new Silence({
       wheel,
       timeout_ms: settings.session_idle_timeout_ms,
@@ -70,6 +78,16 @@ export class TcpSession {
 
   get bytes_down(): number {
     return this.#down.bytes;
+  }
+
+  /** A byte rate holds it back. */
+  get held(): boolean {
+    return this.#rates?.waits ?? false;
+  }
+
+  /** The byte rate that held it back has something left. */
+  allowed(): void {
+    this.#context.enqueue(this.#port);
   }
 
   start(): void {
@@ -91,8 +109,9 @@ export class TcpSession {
   turn(): boolean {
     if (this.#over) return false;
     const before = this.#up.bytes + this.#down.bytes;
-    const more = this.#tail !== this.#down && this.#pump(this.#up);
-    const moreDown = !this.#over && this.#tail !== this.#up && this.#pump(this.#down);
+    const more = this.#takeTurn(this.#downFirst ? this.#down : this.#up);
+    const moreSecond = this.#takeTurn(this.#downFirst ? this.#up : this.#down);
+    if (this.#rates && !this.#over) this.#settle(this.#rates, more || moreSecond);
     if (this.#up.bytes + this.#down.bytes !== before) this.#note();
     if (this.#over) return false;
     if (this.#tail?.finished) {
@@ -103,7 +122,7 @@ export class TcpSession {
       this.#port.close("finished", this.#firstFinished);
       return false;
     }
-    return more || moreDown;
+    return more || moreSecond;
   }
 
   /** Refreshes what the control side can read about the line. */
@@ -119,9 +138,10 @@ export class TcpSession {
       // TCP repairs what it loses; what had to be sent again is below.
       packets_lost: 0,
       packets_retransmitted: client.packets_retransmitted + server.packets_retransmitted,
-      bottleneck_up: "unknown",
-      bottleneck_down: "unknown",
+      bottleneck_up: this.#up.held ? "rate" : "unknown",
+      bottleneck_down: this.#down.held ? "rate" : "unknown",
     });
+    this.#up.held = this.#down.held = false;
   }
 
   /** Ends both connections: in order where both directions have ended, else by a reset. */
@@ -140,7 +160,7 @@ export class TcpSession {
   /** True when the flow has more to do at once. */
   #pump(flow: Flow): boolean {
     const already = flow.finished;
-    const progress = flow.pump(TURN_BYTES);
+    const progress = flow.pump(TURN_BYTES, this.#context.now_ms);
     switch (progress) {
       case "more":
         return true;
@@ -158,8 +178,20 @@ export class TcpSession {
         this.#context.wheel.schedule(this.#starved, this.#context.now_ms + STARVED_MS);
         return false;
       case "blocked":
+      case "held":
         return false;
     }
+  }
+
+  #takeTurn(flow: Flow): boolean {
+    const stands = this.#over || (this.#tail !== null && this.#tail !== flow);
+    return !stands && this.#pump(flow);
+  }
+
+  /** What the turn has taken from the byte rates and not used goes back. */
+  #settle(rates: SessionRates, more: boolean): void {
+    this.#downFirst = !this.#downFirst;
+    rates.settle({ more });
   }
 
   #note(): void {
@@ -223,5 +255,6 @@ export class TcpSession {
     wheel.cancel(this.#tailDue);
     this.#up.close();
     this.#down.close();
+    this.#rates?.close();
   }
 }

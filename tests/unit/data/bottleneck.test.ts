@@ -126,6 +126,7 @@ describe("the words", () => {
       "relay",
       "network_out",
       "reader",
+      "rate",
     ]);
   });
 });

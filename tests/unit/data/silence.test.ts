@@ -9,7 +9,7 @@ function setUp(timeout_ms: number) {
   const silence = new Silence({
     wheel,
     timeout_ms,
-    owner: { close: () => silent_ms.push(now_ms) },
+    owner: { close: () => silent_ms.push(now_ms), held: false },
   });
   const until = (end_ms: number, each: (at_ms: number) => void = () => {}) => {
     for (; now_ms <= end_ms; now_ms += 10) {

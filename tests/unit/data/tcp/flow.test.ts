@@ -64,7 +64,7 @@ function setUp(pipes = new PipePool({ libc })) {
   const [writer, from] = pair();
   const [reader, to] = pair();
   const [source, sink] = [connection(from), connection(to)];
-  const flow = new Flow({ libc, pipes, source, sink });
+  const flow = new Flow({ libc, pipes, rates: null, source, sink });
   return { writer, reader, source, sink, flow, pipes };
 }
 
@@ -96,7 +96,7 @@ describe("a flow", () => {
     const { writer, reader, source, flow, pipes } = setUp();
     send(writer, "hello");
     received(source.fd, MSG_PEEK);
-    expect(flow.pump(1 << 20)).toBe("blocked");
+    expect(flow.pump(1 << 20, 0)).toBe("blocked");
     expect([received(reader), flow.bytes, source.readable]).toEqual(["hello", 5, false]);
     pipes.close();
   });
@@ -107,9 +107,9 @@ describe("a flow", () => {
     libc.shutdown(writer, SHUT_WR);
     received(source.fd, MSG_PEEK);
     source.finished = true;
-    expect(flow.pump(1 << 20)).toBe("finished");
+    expect(flow.pump(1 << 20, 0)).toBe("finished");
     expect([received(reader), received(reader)]).toEqual(["the end", ""]);
-    expect([flow.pump(1), flow.finished, flow.bytes]).toEqual(["finished", true, 7]);
+    expect([flow.pump(1, 0), flow.finished, flow.bytes]).toEqual(["finished", true, 7]);
     pipes.close();
   });
 
@@ -117,7 +117,7 @@ describe("a flow", () => {
     const { writer, source, flow, pipes } = setUp();
     for (let i = 0; i < 4; i++) send(writer, "x".repeat(10_000));
     received(source.fd, MSG_PEEK);
-    expect(flow.pump(1)).toBe("more");
+    expect(flow.pump(1, 0)).toBe("more");
     expect(flow.bytes).toBeGreaterThan(0);
     flow.close();
     pipes.close();
@@ -133,7 +133,7 @@ describe("a flow", () => {
         send(writer, piece);
       }
       expect(received(source.fd, MSG_PEEK)).toBe("onetwosixten");
-      expect(flow.pump(1 << 20)).toBe("blocked");
+      expect(flow.pump(1 << 20, 0)).toBe("blocked");
       expect([received(reader), flow.bytes]).toEqual(["onetwosixten", 12]);
     });
   }
