@@ -28,6 +28,7 @@ import { ControlServer } from "./control/server.ts";
 import { type GatewayState, portState, ServerStatusReport } from "./control/status.ts";
 import { Telemetry } from "./control/telemetry.ts";
 import type { Plane, PlaneKind, PlaneListener, PlaneSnapshot } from "./data/plane.ts";
+import { RateBook } from "./data/rate-book.ts";
 import { SrtPlane, srtPortRange } from "./data/srt/plane.ts";
 import { TcpPlane } from "./data/tcp/plane.ts";
 import type { Log } from "./observe/log.ts";
@@ -59,7 +60,9 @@ export class GatewayStartError extends Error {
 }
 
 /** Makes a plane; another one can stand in for the real one in tests. */
-export type PlaneFactory = (options: { config: Config; listener: PlaneListener }) => Plane;
+export type PlaneFactory = (
+  options: { config: Config; listener: PlaneListener; rates: RateBook },
+) => Plane;
 
 const REAL_PLANES: PerPlane<PlaneFactory> = {
   zmq: (options) => new TcpPlane(options),
@@ -115,9 +118,10 @@ export class Gateway {
     this.#version = options.version;
     this.#load = options.load ?? null;
     this.#setLogLevel = options.setLogLevel ?? (() => {});
+    const rates = new RateBook();
     this.#planes = {
-      zmq: make.zmq({ config, listener: this.#listener("zmq") }),
-      srt: make.srt({ config, listener: this.#listener("srt") }),
+      zmq: make.zmq({ config, listener: this.#listener("zmq"), rates }),
+      srt: make.srt({ config, listener: this.#listener("srt"), rates }),
     };
     const planes = this.#planes;
     const pools = this.#pools = {
