@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building (build), packaging (package), testing (test), the demonstration (demo) or the
-# benchmark (bench) needs and is missing: the npm packages of the lockfile, and Debian packages. Works on Debian 12 and
-# Ubuntu 24.04; does nothing, and quickly, when everything is there.
+# benchmark (bench) needs and is missing: the npm packages of the lockfile, and Debian packages. Works
+# on Debian 12 and Ubuntu 24.04; does nothing, and quickly, when everything is there.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
