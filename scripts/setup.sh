@@ -15,6 +15,8 @@ case "$purpose" in
   test)
     packages+=(srt-tools ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base
       gstreamer1.0-plugins-bad)
+    # The independent sender of PROXY headers.
+    packages+=(haproxy)
     # The shells that completions are for; what checks man pages and the unit, and, where the tests
     # do not run as root, what lets a package be installed all the same.
     packages+=(zsh fish mandoc systemd fakeroot)

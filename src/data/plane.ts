@@ -25,7 +25,7 @@ export type RejectStatus =
   | "server_dup"
   | "client_dup"
   /** The PROXY header of a trusted proxy is missing or cannot be read. */
-  | "proxy_header_error"
+  | "proxy_error"
   /** The session asks for a proof, and the hello's `hello_token` is missing or wrong. */
   | "hello_unproven"
   /** SRT: the stream id cannot be read, or says nothing that is served here. */

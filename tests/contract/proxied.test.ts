@@ -138,7 +138,7 @@ describe("a trusted proxy that must send a header", () => {
       const reservation = await rig.open();
       const end = await come(reservation.port, bytes(helloOf(reservation)));
       const rejected = await rig.event("rejected", reservation.port);
-      expect(rejected.status).toBe("proxy_header_error");
+      expect(rejected.status).toBe("proxy_error");
       expect(rejected.detail).toContain(detail);
       expect(rejected.remote).toMatch(/^127\.0\.0\.1:\d+$/);
       await end.turnedAway();
@@ -150,7 +150,7 @@ describe("a trusted proxy that must send a header", () => {
     const end = await come(port, ipv4Header(there).subarray(0, 20));
     end.halfClose();
     expect(await rig.event("rejected", port)).toMatchObject({
-      status: "proxy_header_error",
+      status: "proxy_error",
       detail: "the connection ended before its PROXY header",
     });
     await end.turnedAway();

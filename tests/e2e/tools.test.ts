@@ -188,6 +188,13 @@ describe("tools", () => {
     });
   }
 
+  test("--hello_proof: both ends prove themselves on both planes", async () => {
+    await backEnd("be-proof");
+    const fe = tool("video-fe", ...at(), "--file", small_file, "--hello_proof", "--rate_mbps=40");
+    expect(await fe.exited()).toBe(0);
+    await gateway.logged("pair_granted", { server_id: "be-proof", hello_proof: true });
+  });
+
   test("a back end killed in the middle: exit 1, the reason, ports back", async () => {
     const be = await backEnd("be-dies");
     const fe = tool("video-fe", ...at(), "--file", large_file, "--zmq", "--rate_mbps", "16");

@@ -18,6 +18,7 @@ export interface Hello {
   role: Role;
   session_id: string;
   id: string;
+  hello_token?: string;
 }
 
 export function helloLine(hello: Hello): Buffer {

@@ -27,6 +27,8 @@ export interface Grant {
   client_id: string;
   zmq_port?: number;
   srt_port?: number;
+  srt_passphrase?: string;
+  hello_token?: string;
 }
 
 export interface PoolState {

@@ -69,7 +69,7 @@ export class TcpEntrance implements UnprovenOwner<Connection> {
     const { hello_timeout_ms } = this.#context.settings;
     if (connection.proxied) {
       const detail = `no complete PROXY header within ${hello_timeout_ms} ms`;
-      return this.#refuse(connection, "proxy_header_error", detail);
+      return this.#refuse(connection, "proxy_error", detail);
     }
     this.#refuse(connection, "hello_error", `no complete hello within ${hello_timeout_ms} ms`);
   }
@@ -96,18 +96,18 @@ export class TcpEntrance implements UnprovenOwner<Connection> {
       if (!connection.finished) return false;
       this.#refuse(
         connection,
-        "proxy_header_error",
+        "proxy_error",
         "the connection ended before its PROXY header",
       );
       return false;
     }
     if (header.type === "invalid") {
-      this.#refuse(connection, "proxy_header_error", header.detail);
+      this.#refuse(connection, "proxy_error", header.detail);
       return false;
     }
     if (header.type === "none" && addresses.proxy_header === "required") {
       const detail = "no PROXY header, which proxy_protocol.mode requires of a trusted address";
-      this.#refuse(connection, "proxy_header_error", detail);
+      this.#refuse(connection, "proxy_error", detail);
       return false;
     }
     connection.proxied = false;
