@@ -107,6 +107,11 @@ describe("a session", () => {
   test("without them is where --port says", async () => {
     const { obs } = await url([session, "--mode", "read", "--port", "2351"]);
     expect(obs).toBe(`srt://203.0.113.7:2351?streamid=#!::s=${session},m=request`);
+    const token = ["--hello_token", "00ff"];
+    const proven = await url([session, "--mode", "read", "--port", "2351", ...token]);
+    expect(proven.obs).toBe(
+      `srt://203.0.113.7:2351?streamid=#!::s=${session},relayx_token=00ff,m=request`,
+    );
     const missing = await url([session, "--mode", "read"]);
     expect(missing).toMatchObject({ code: 2, stdout: "" });
     expect(missing.stderr).toContain("--port");
