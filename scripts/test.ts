@@ -1,13 +1,18 @@
 /**
- * `npm test` after the build: formatting, lint and types, then the tests, the quickest kind first.
- * Everything runs even if something failed before, so that one run shows all of it. The last line
- * is `N passed, N failed` and counts the tests; the exit code counts everything.
+ * `npm test` after the build: formatting, lint and types, then the tests. Each file of tests runs in a
+ * process of its own, some of them at a time, for most of them wait more than they work; those that
+ * measure run alone at the end. A file's output is shown in one piece when it is done. Everything runs
+ * even if something failed before, so that one run shows all of it. The last line is
+ * `N passed, N failed` and counts the tests; the exit code counts everything.
+ *
+ * `bun scripts/test.ts PART…` runs only the files with one of the parts in their names, and no checks.
+ * RELAYX_TEST_LANES says how many files run at a time.
  */
-import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
+import { Durations, type TestFile, testFiles } from "./test/files.ts";
+import { runCheck, runFile, withTools } from "./test/runner.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -17,93 +22,52 @@ const CHECKS: readonly (readonly string[])[] = [
   ["tsc", "--noEmit"],
 ];
 
-/** The kinds of test in their order, each with the longest one test may take, milliseconds. */
-const KINDS: readonly { folder: string; timeout_ms: number }[] = [
-  { folder: "unit", timeout_ms: 30_000 },
-  { folder: "contract", timeout_ms: 60_000 },
-  { folder: "fuzz", timeout_ms: 120_000 },
-  { folder: "e2e", timeout_ms: 300_000 },
-  { folder: "bench", timeout_ms: 60_000 },
-];
+/** The longest any file of tests may take. */
+const FILE_MS_MAX = 900_000;
 
-interface Result {
-  passed: number;
-  failed: number;
-}
-
-/** Runs a command with its output passed straight on; resolves with its exit code. */
-function run(command: readonly string[]): Promise<number> {
-  console.log(`\n$ ${command.join(" ")}`);
-  return new Promise((resolve, reject) => {
-    const path = [join(ROOT, "node_modules", ".bin"), process.env.PATH ?? ""].join(delimiter);
-    const child = spawn(command[0], command.slice(1), {
-      cwd: ROOT,
-      env: { ...process.env, PATH: path },
-      stdio: ["ignore", "inherit", "inherit"],
-    });
-    child.once("error", reject);
-    // A signal instead of a code is a crash.
-    child.once("exit", (code) => resolve(code ?? 1));
-  });
-}
-
-/** Runs the tests of one folder and counts them by the report that the runner writes. */
-async function runTests(kind: { folder: string; timeout_ms: number }, report: string) {
-  const code = await run([
-    "bun",
-    "test",
-    `./tests/${kind.folder}/`,
-    `--timeout=${kind.timeout_ms}`,
-    "--reporter=junit",
-    `--reporter-outfile=${report}`,
-  ]);
-  const result = count(report);
-  // Without a single failed test the runner itself has failed: a crash, or an error outside tests.
-  if (code !== 0 && result.failed === 0) result.failed = 1;
-  return result;
-}
-
-function count(report: string): Result {
-  let xml: string;
-  try {
-    xml = readFileSync(report, "utf8");
-  } catch {
-    return { passed: 0, failed: 1 };
-  }
-  const head = /<testsuites\b[^>]*>/.exec(xml)?.[0] ?? "";
-  const number = (name: string) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
-  const failed = number("failures") + number("errors");
-  return { passed: number("tests") - failed - number("skipped"), failed };
-}
-
-function hasTests(folder: string): boolean {
-  try {
-    return readdirSync(join(ROOT, "tests", folder), { recursive: true })
-      .some((name) => String(name).endsWith(".test.ts"));
-  } catch {
-    return false;
-  }
-}
+const lanes = Number(process.env.RELAYX_TEST_LANES ?? availableParallelism() + 2);
+const wanted = process.argv.slice(2);
+const environment = withTools(ROOT, delimiter);
 
 const broken: string[] = [];
-for (const check of CHECKS) {
-  if (await run(check) !== 0) broken.push(check.join(" "));
+for (const command of wanted.length === 0 ? CHECKS : []) {
+  console.log(`\n$ ${command.join(" ")}`);
+  if (await runCheck({ command, root: ROOT, environment }) !== 0) broken.push(command.join(" "));
 }
 
-const total: Result = { passed: 0, failed: 0 };
-const reports = mkdtempSync(join(tmpdir(), "relayx-tests-"));
-try {
-  for (const kind of KINDS) {
-    if (!hasTests(kind.folder)) continue;
-    const { passed, failed } = await runTests(kind, join(reports, `${kind.folder}.xml`));
-    total.passed += passed;
-    total.failed += failed;
-  }
-} finally {
-  rmSync(reports, { recursive: true, force: true });
-}
+const total = { passed: 0, failed: 0 };
+const failed_files: string[] = [];
+const durations = new Durations({ file: join(ROOT, "dist", "test-durations.json") });
+const files = testFiles({ folder: join(ROOT, "tests"), durations, wanted });
+await runAll(files.filter(({ is_alone }) => !is_alone), lanes);
+await runAll(files.filter(({ is_alone }) => is_alone), 1);
+durations.save();
 
 console.log("");
-for (const check of broken) console.log(`failed: ${check}`);
+for (const name of [...broken, ...failed_files]) console.log(`failed: ${name}`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
-process.exitCode = broken.length > 0 || total.failed > 0 ? 1 : 0;
+process.exitCode = broken.length > 0 || total.failed > 0 || files.length === 0 ? 1 : 0;
+
+/** Runs the files in their order, so many at a time. */
+async function runAll(files: readonly TestFile[], lanes: number): Promise<void> {
+  const queue = files.values();
+  await Promise.all(Array.from({ length: lanes }, async () => {
+    for (const file of queue) await run(file);
+  }));
+}
+
+async function run({ name, timeout_ms }: TestFile): Promise<void> {
+  const path = join("tests", name);
+  const { passed, failed, output, took_ms } = await runFile({
+    path,
+    root: ROOT,
+    timeout_ms,
+    file_ms_max: FILE_MS_MAX,
+    environment,
+  });
+  durations.took(name, took_ms);
+  total.passed += passed;
+  total.failed += failed;
+  if (failed > 0) failed_files.push(path);
+  console.log(`\n$ bun test ${path} (${(took_ms / 1000).toFixed(1)} s)\n${output.trimEnd()}`);
+}
