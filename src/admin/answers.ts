@@ -2,6 +2,10 @@
  * The admin API's answers and orders, `/api/v1/…`: the one description that the server, the OpenAPI
  * document, the commands and the dashboard share. Times are Unix milliseconds, rates bit/s.
  *
+ *   GET    /healthz                             healthAnswer; no token needed
+ *   GET    /readyz                              readyAnswer, with 503 while it is not; no token
+ *   GET    /metrics                             Prometheus' text
+ *   GET    /openapi.json                        this description
  *   GET    /api/v1/gateway                      gatewayAnswer
  *   GET    /api/v1/ports                        portsAnswer
  *   GET    /api/v1/registrations                registrationsAnswer
@@ -9,6 +13,7 @@
  *   GET    /api/v1/sessions                     sessionsAnswer
  *   GET    /api/v1/sessions/{session_id}        sessionAnswer
  *   DELETE /api/v1/sessions/{session_id}        kickAnswer
+ *   GET    /api/v1/history                      historyAnswer; the last 5 minutes, second by second
  *   GET    /api/v1/streams                      streamsAnswer
  *   GET    /api/v1/events                       ?after&limit&wait_ms&session_id&id&status&level
  *                                               eventsAnswer; `status` may be several, with commas
@@ -19,6 +24,10 @@
  *   POST   /api/v1/drain                        drainOrder → gatewayAnswer
  *   DELETE /api/v1/drain                        gatewayAnswer
  *   POST   /api/v1/reload                       reloadAnswer, or 422 with the problems
+ *
+ * Ids in a path are percent-encoded. `.` and `..` mean something else in a path, so where an id may
+ * be one of them it can stand behind the question mark instead: `/registrations/{role}?id=..` and
+ * `/explain?subject=..`. A POST says `content-type: application/json`, even one without a body.
  *
  * Every refusal is `errorAnswer` with a status of HTTP that fits.
  */
@@ -36,6 +45,12 @@ export const errorAnswer = z.object({
   found: z.string(),
   allowed: z.string(),
 });
+
+/** The process answers. */
+export const healthAnswer = z.object({ status: z.literal("ok") });
+
+/** Whether the gateway should get new clients, and why not. */
+export const readyAnswer = z.object({ ready: z.boolean(), reasons: z.array(z.string()) });
 
 export const portCounts = z.object({
   total: count,
@@ -132,6 +147,18 @@ export const session = z.object({
 export const sessionAnswer = session;
 export const sessionsAnswer = z.object({ sessions: z.array(session) });
 
+/** One value per second, oldest first, at most 300. */
+const course = z.array(z.number().min(0)).max(300);
+export const historyAnswer = z.object({
+  /** The time of the last value of each course; the one before it is `interval_ms` older. */
+  until_unix_ms: time,
+  interval_ms: count,
+  /** bit/s; as long as each other. */
+  zmq: z.object({ up: course, down: course }),
+  srt: z.object({ up: course, down: course }),
+  sessions: course,
+});
+
 /** What `relayx streams` shows; see `StreamListing` in `data/plane.ts`. */
 export const streamsAnswer = z.object({ streams: z.array(z.looseObject({ name: z.string() })) });
 
@@ -198,6 +225,7 @@ export type PortsAnswer = z.infer<typeof portsAnswer>;
 export type RegistrationRow = z.infer<typeof registration>;
 export type SessionRow = z.infer<typeof session>;
 export type SessionPortRow = z.infer<typeof sessionPort>;
+export type HistoryAnswer = z.infer<typeof historyAnswer>;
 export type EventRow = z.infer<typeof event>;
 export type EventsAnswer = z.infer<typeof eventsAnswer>;
 export type ExplainAnswer = z.infer<typeof explainAnswer>;

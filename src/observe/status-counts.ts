@@ -1,7 +1,8 @@
 /**
  * How often each kind of event has happened since the start, for the metrics. A kind is its level,
- * its status and the word that says why (a limit, a code, a reason). These words are relayx's own,
- * so there are few of them; a bound sees to it that a mistake cannot make them many.
+ * its status, the plane where it has one, and the word that says more: a limit, a code, a reason, or
+ * the role of the peer it is about. All these words are relayx's own, so there are few of them; a
+ * bound sees to it that a mistake cannot make them many.
  */
 
 /** Distinct kinds; what comes beyond it is counted under the word `other`. */
@@ -12,7 +13,8 @@ const OTHER = "other";
 export interface StatusCount {
   readonly level: string;
   readonly status: string;
-  /** Empty where the kind of event has none. */
+  /** Empty where the kind of event has none, like the reason. */
+  readonly plane: string;
   readonly reason: string;
   count: number;
 }
@@ -23,7 +25,7 @@ export class StatusCounts {
 
   /** `fields` are those of a line; one line may stand for several events, as its `count` says. */
   add(level: string, status: string, fields: Readonly<Record<string, unknown>>): void {
-    this.#kind(level, status, reasonOf(fields)).count += timesOf(fields);
+    this.#kind(level, status, planeOf(fields), reasonOf(fields)).count += timesOf(fields);
   }
 
   all(): StatusCount[] {
@@ -35,24 +37,28 @@ export class StatusCounts {
     return this.#by_status.get(status) ?? [];
   }
 
-  #kind(level: string, status: string, reason: string): StatusCount {
+  #kind(level: string, status: string, plane: string, reason: string): StatusCount {
     let kinds = this.#by_status.get(status);
     if (kinds !== undefined) {
       for (const kind of kinds) {
-        if (kind.reason === reason && kind.level === level) return kind;
+        if (kind.reason === reason && kind.plane === plane && kind.level === level) return kind;
       }
     }
-    if (this.#kinds >= KINDS_MAX && status !== OTHER) return this.#kind(level, OTHER, "");
+    if (this.#kinds >= KINDS_MAX && status !== OTHER) return this.#kind(level, OTHER, "", "");
     if (kinds === undefined) this.#by_status.set(status, kinds = []);
-    const fresh = { level, status, reason, count: 0 };
+    const fresh = { level, status, plane, reason, count: 0 };
     kinds.push(fresh);
     this.#kinds++;
     return fresh;
   }
 }
 
-function reasonOf({ limit, code, reason }: Readonly<Record<string, unknown>>): string {
-  const word = limit ?? code ?? reason;
+function planeOf({ kind }: Readonly<Record<string, unknown>>): string {
+  return kind === "zmq" || kind === "srt" ? kind : "";
+}
+
+function reasonOf(fields: Readonly<Record<string, unknown>>): string {
+  const word = fields.limit ?? fields.code ?? fields.reason ?? fields.role;
   if (typeof word === "number") return String(word);
   return typeof word === "string" && word.length <= REASON_LENGTH_MAX ? word : "";
 }

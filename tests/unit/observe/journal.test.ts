@@ -135,12 +135,24 @@ test("kinds of events are counted with what a line says of how many it stands fo
   kept.warn({ status: "limit_reached", limit: "unproven_max", count: 41 }, "m");
   kept.info({ status: "pair_refused", code: 505 }, "m");
   kept.info({ status: "pair_refused", reason: "asker_left" }, "m");
-  kept.error({}, "no status");
+  kept.info({ status: "paired", kind: "zmq", role: "client" }, "m");
+  kept.info({ status: "paired", kind: "srt", role: "client" }, "m");
+  kept.info({ status: "paired", kind: "srt", role: "client" }, "m");
+  kept.error({ kind: "x".repeat(100), reason: "x".repeat(100) }, "no status");
+  const count = (level: string, status: string, plane: string, reason: string, count: number) => ({
+    level,
+    status,
+    plane,
+    reason,
+    count,
+  });
   expect(kept.counts.all()).toEqual([
-    { level: "warn", status: "limit_reached", reason: "unproven_max", count: 42 },
-    { level: "info", status: "pair_refused", reason: "505", count: 1 },
-    { level: "info", status: "pair_refused", reason: "asker_left", count: 1 },
-    { level: "error", status: "", reason: "", count: 1 },
+    count("warn", "limit_reached", "", "unproven_max", 42),
+    count("info", "pair_refused", "", "505", 1),
+    count("info", "pair_refused", "", "asker_left", 1),
+    count("info", "paired", "zmq", "client", 1),
+    count("info", "paired", "srt", "client", 2),
+    count("error", "", "", "", 1),
   ]);
 });
 

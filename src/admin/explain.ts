@@ -1,0 +1,189 @@
+/**
+ * What has become of a session or a peer, in sentences: first what has happened to it, oldest first
+ * and each with its time, then how it is now. Everything comes from recorded events and from what is
+ * there at this moment; nothing is guessed.
+ */
+import { BOTTLENECK_WORDS } from "../data/bottleneck.ts";
+import type { RecordedEvent } from "../observe/event.ts";
+import type { Journal } from "../observe/journal.ts";
+import type { ExplainAnswer, RegistrationRow, SessionPortRow, SessionRow } from "./answers.ts";
+import { sentenceOf } from "./sentences/all.ts";
+import { bytes, counted, duration, moment, name, peer, place, rate } from "./sentences/words.ts";
+import type { AdminSource } from "./source.ts";
+
+/** The newest events of a subject that are told. */
+const EVENTS_MAX = 200;
+/** Of a peer's sessions, so many are told one by one. */
+const SESSIONS_MAX = 20;
+
+interface Sources {
+  source: AdminSource;
+  journal: Journal;
+}
+
+export function explain(subject: string, sources: Sources, now_unix_ms: number): ExplainAnswer {
+  const { source, journal } = sources;
+  const row = source.session(subject);
+  const of_session = journal.read({ session_id: subject, limit: EVENTS_MAX }).events;
+  if (row !== null || of_session.length > 0) {
+    const events = withItsWait(of_session, journal);
+    return {
+      subject,
+      is: "session",
+      sentences: [...past(events), ...sessionNow(row, of_session, now_unix_ms)],
+      events: events as ExplainAnswer["events"],
+    };
+  }
+  const events = journal.read({ id: subject, limit: EVENTS_MAX }).events;
+  const registered = source.registrations().filter(({ id }) => id === subject);
+  const is = roleOf(subject, registered, events);
+  const sessions = source.sessions().filter(({ client_id, server_id }) =>
+    is === "client" ? client_id === subject : is === "server" && server_id === subject
+  );
+  const sentences = is === "unknown"
+    ? [nothingKnown(subject, journal, now_unix_ms)]
+    : peerNow(subject, registered, sessions, now_unix_ms);
+  return {
+    subject,
+    is,
+    sentences: [...past(events), ...sentences],
+    events: events as ExplainAnswer["events"],
+  };
+}
+
+function past(events: readonly RecordedEvent[]): string[] {
+  const waiting = new Map<string, number>();
+  return events.map((event) => {
+    const { status, fields, time_unix_ms } = event;
+    const request = JSON.stringify([fields.client_id, fields.request_id]);
+    if (status === "pair_waiting") waiting.set(request, time_unix_ms);
+    const since = status === "pair_waiting" ? undefined : waiting.get(request);
+    const ends_wait = status === "pair_granted" || status === "pair_refused";
+    const waited = ends_wait && since !== undefined
+      ? ` It had waited for ${duration(time_unix_ms - since)}.`
+      : "";
+    return `${moment(time_unix_ms)}: ${sentenceOf(event)}${waited}`;
+  });
+}
+
+/** A request that waits has no session yet: its waiting is found by the grant that ended it. */
+function withItsWait(events: readonly RecordedEvent[], journal: Journal): RecordedEvent[] {
+  const grant = events.find(({ status }) => status === "pair_granted");
+  if (grant === undefined) return [...events];
+  const { client_id, request_id } = grant.fields;
+  const asked = { id: String(client_id), status: "pair_waiting", limit: EVENTS_MAX };
+  const wait = journal.read(asked).events.findLast(({ seq, fields }) =>
+    seq < grant.seq && fields.request_id === request_id
+  );
+  return wait === undefined ? [...events] : [wait, ...events];
+}
+
+function sessionNow(
+  row: SessionRow | null,
+  events: readonly RecordedEvent[],
+  now_unix_ms: number,
+): string[] {
+  if (row === null) return [ended(events)];
+  const age = duration(now_unix_ms - row.since_unix_ms);
+  const { client_id, server_id, ports } = row;
+  return [
+    `Now: the session of the client ${name(client_id)} and the server ${
+      name(server_id)
+    } has been ` +
+    `there for ${age}, with ${counted(ports.length, "port")}.`,
+    ...ports.map((port) => `Now: ${portNow(port, now_unix_ms)}.`),
+  ];
+}
+
+function ended(events: readonly RecordedEvent[]): string {
+  const grant = events.find(({ status }) => status === "pair_granted");
+  const last = events.at(-1);
+  if (grant === undefined || last === undefined) return "Now: the session is over.";
+  return `Now: the session is over; it was there for ${
+    duration(last.time_unix_ms - grant.time_unix_ms)
+  }.`;
+}
+
+function portNow(port: SessionPortRow, now_unix_ms: number): string {
+  const where = place(port);
+  if (port.phase === "opening") return `${where} is being opened`;
+  if (port.phase === "reserved") {
+    return port.waiting === null
+      ? `${where} is reserved, and neither end has connected to it`
+      : `at ${where} the ${port.waiting} is connected and waits for the ${
+        port.waiting === "client" ? "server" : "client"
+      }`;
+  }
+  const age = port.paired_unix_ms === null
+    ? ""
+    : ` for ${duration(now_unix_ms - port.paired_unix_ms)}`;
+  const line = port.rtt_ms > 0
+    ? `; round trip ${port.rtt_ms} ms, ${port.loss_pct} % lost, ${port.retrans_pct} % sent again`
+    : "";
+  return `${where} has carried both ends${age}: ${bytes(port.bytes_up)} up and ` +
+    `${bytes(port.bytes_down)} down so far, ${rate(port.bps_up)} up and ` +
+    `${rate(port.bps_down)} down at the moment${line}; upwards ${
+      heldBackBy(port.bottleneck_up)
+    }, downwards ${heldBackBy(port.bottleneck_down)}`;
+}
+
+function heldBackBy(word: string): string {
+  return BOTTLENECK_WORDS[word as keyof typeof BOTTLENECK_WORDS] ?? word;
+}
+
+function roleOf(
+  subject: string,
+  registered: readonly RegistrationRow[],
+  events: readonly RecordedEvent[],
+): "client" | "server" | "unknown" {
+  if (registered.length > 0) return registered[0].role;
+  for (const { fields } of events.toReversed()) {
+    if (fields.id === subject && (fields.role === "client" || fields.role === "server")) {
+      return fields.role;
+    }
+    if (fields.client_id === subject) return "client";
+    if (fields.server_id === subject) return "server";
+  }
+  return "unknown";
+}
+
+function peerNow(
+  subject: string,
+  registered: readonly RegistrationRow[],
+  sessions: readonly SessionRow[],
+  now_unix_ms: number,
+): string[] {
+  const sentences = registered.map((row) =>
+    `Now: the ${peer({ role: row.role, id: row.id })} has been registered for ${
+      duration(now_unix_ms - row.since_unix_ms)
+    }, from ${name(row.remote)}${
+      row.role === "server"
+        ? `, and ${row.ports_in_use} of its ${row.max_conn} ports are in use`
+        : ""
+    }.`
+  );
+  if (registered.length === 0) sentences.push(`Now: ${name(subject)} is not registered.`);
+  const told = sessions.slice(0, SESSIONS_MAX).map(({ session_id }) => session_id);
+  const more = sessions.length - told.length;
+  if (told.length > 0) {
+    sentences.push(
+      `Now: it has ${counted(sessions.length, "session")}: ${told.join(", ")}${
+        more > 0 ? ` and ${more} more` : ""
+      }.`,
+    );
+  }
+  return sentences;
+}
+
+function nothingKnown(subject: string, journal: Journal, now_unix_ms: number): string {
+  const { events, oldest_unix_ms } = journal.snapshot();
+  const reach = oldest_unix_ms === null
+    ? "no event has been recorded yet"
+    : `the oldest of the ${events} events that are kept is ${
+      duration(now_unix_ms - oldest_unix_ms)
+    } old (admin.events_max, admin.events_size_max)`;
+  return `Nothing is known of ${
+    name(subject)
+  }: it is neither a session nor registered, and no event ` +
+    `names it; ${reach}.`;
+}
