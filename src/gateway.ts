@@ -7,7 +7,7 @@
  *
  * Beside it and never in its way, from `control/` and `sessions/`:
  *
- *   register → pair → reserve ports → grant
+ *   register → who is it, may it? → pair → reserve ports → grant
  *   counters → telemetry
  *
  * Start: the planes, then the control port; nobody can ask for a port before there are any.
@@ -19,6 +19,8 @@ import { clearTimeout, setTimeout } from "node:timers";
 import type { ReloadAnswer } from "./admin/answers.ts";
 import { type Changes, changesBetween } from "./config/changes.ts";
 import { crossCheck } from "./config/cross-checks.ts";
+import { Access } from "./access/access.ts";
+import { type AccessFiles, readAccessFiles } from "./access/access-files.ts";
 import { formatPortRange } from "./config/port-range.ts";
 import { ConfigError } from "./config/problem.ts";
 import type { Config } from "./config/schema.ts";
@@ -27,7 +29,7 @@ import { ListenError } from "./control/doorway.ts";
 import { ControlServer } from "./control/server.ts";
 import { type GatewayState, portState, ServerStatusReport } from "./control/status.ts";
 import { Telemetry } from "./control/telemetry.ts";
-import type { Plane, PlaneKind, PlaneListener, PlaneSnapshot } from "./data/plane.ts";
+import type { Plane, PlaneKind, PlaneListener, PlaneSnapshot, RejectStatus } from "./data/plane.ts";
 import { RateBook } from "./data/rate-book.ts";
 import { SrtPlane, srtPortRange } from "./data/srt/plane.ts";
 import { TcpPlane } from "./data/tcp/plane.ts";
@@ -37,13 +39,25 @@ import { Broker } from "./sessions/broker.ts";
 import { Drain } from "./sessions/drain.ts";
 import { type PortCounts, PortPool } from "./sessions/port-pool.ts";
 import { Registry } from "./sessions/registry.ts";
+import { SessionMeter } from "./sessions/session-meter.ts";
 import { type PerPlane, SessionTable } from "./sessions/session-table.ts";
 import { StreamBoard } from "./sessions/stream-board.ts";
 
 /** How long ports that were told to end at shutdown are waited for. */
 const RELEASE_MS_MAX = 2000;
 
+/** What a data port turns away that may be somebody who tries keys and ids, or a machine gone mad. */
+const FAILURES: ReadonlySet<RejectStatus> = new Set([
+  "hello_error",
+  "alloc_mismatch",
+  "hello_unproven",
+  "streamid_error",
+  "stream_denied",
+  "encryption_error",
+]);
+
 export type GatewayStartCode =
+  | "STATE_UNAVAILABLE"
   | "TCP_PLANE_UNAVAILABLE"
   | "SRT_PLANE_UNAVAILABLE"
   | "CONTROL_PORT_UNAVAILABLE"
@@ -88,7 +102,9 @@ export class Gateway {
   readonly #version: string;
   readonly #planes: PerPlane<Plane>;
   readonly #pools: PerPlane<PortPool>;
+  readonly #access: Access;
   readonly #sessions: SessionTable;
+  readonly #meter: SessionMeter;
   readonly #blocked: BlockedPorts;
   readonly #broker: Broker;
   readonly #streams: StreamBoard;
@@ -106,6 +122,8 @@ export class Gateway {
       log: Log;
       version: string;
       planes?: PerPlane<PlaneFactory>;
+      /** The files that `auth` names; read here unless that has been done. */
+      files?: AccessFiles;
       /** Reads the configuration anew, or throws a {@link ConfigError}; absent: it cannot change. */
       load?: () => Config;
       setLogLevel?: (level: Config["logging"]["level"]) => void;
@@ -132,12 +150,29 @@ export class Gateway {
     const registry = new Registry();
     const onRoom = () => this.#broker.wake();
     this.#blocked = new BlockedPorts({ planes, pools, log, onRoom });
+    const access = this.#access = new Access({
+      config,
+      files: options.files ?? readAccessFiles(config),
+      log,
+      endSessions: (of, by) => {
+        for (const session of [...this.#sessions.all()]) {
+          if (!of(session.client) && !of(session.server)) continue;
+          this.#sessions.end(session.id, { reason: "revoked", by });
+        }
+      },
+      onBannedNetworks: (networks) => {
+        planes.zmq.setBans(networks);
+        planes.srt.setBans(networks);
+      },
+    });
+    const { accounts } = access;
     const sessions = this.#sessions = new SessionTable({
       reservation_ms: config.gateway.auth_timeout,
       hello_proof: config.auth.hello_proof,
       planes,
       pools,
       registry,
+      accounts,
       log,
       onRoom,
       onBlocked: (kind, error) => {
@@ -145,6 +180,7 @@ export class Gateway {
         this.#control.announceConflict(kind, error);
       },
     });
+    this.#meter = new SessionMeter({ planes, sessions, accounts, log, onRoom });
     this.#broker = new Broker({
       registry,
       pools,
@@ -157,6 +193,7 @@ export class Gateway {
     this.#drain = new Drain({ broker: this.#broker, sessions, log });
     this.#control = new ControlServer({
       config,
+      access,
       registry,
       broker: this.#broker,
       log,
@@ -178,10 +215,12 @@ export class Gateway {
     const { gateway, zeromq } = this.#config;
     this.#started_at_unix_ms = Date.now();
     try {
+      this.#startAccess();
       await this.#startPlanes();
       const { control_port, tls_port } = await this.#startControl();
       this.#blocked.start();
       this.#broadcasts.start();
+      this.#meter.start();
       // Somebody may have asked for the end while it began.
       if (this.#state === "Starting") this.#state = "Running";
       this.#log.info(
@@ -256,15 +295,20 @@ export class Gateway {
     return (event) => {
       if (event.type === "stream" || event.type === "streams") this.#streams.onReport(event);
       else if (!this.#blocked.onPlaneEvent(kind, event)) this.#sessions.onPlaneEvent(kind, event);
+      if (event.type === "rejected" && FAILURES.has(event.status)) {
+        this.#access.noteFailure(hostOf(event.remote), event.status);
+      }
     };
   }
 
   #reload(by: string): ReloadAnswer {
     if (this.#load === null) throw noConfiguration();
     let changes: Changes;
+    let files: AccessFiles;
     try {
       changes = changesBetween(this.#config, this.#load());
       refuseContradictions(changes);
+      files = readAccessFiles(changes.config);
     } catch (error) {
       this.#log.error(
         { status: "reload_refused", by, error: reasonOf(error) },
@@ -273,7 +317,7 @@ export class Gateway {
       throw error;
     }
     const { config, applied, needs_restart } = changes;
-    this.#apply(config);
+    this.#apply(config, files);
     this.#log.info(
       { status: "reloaded", by, applied, needs_restart },
       needs_restart.length === 0
@@ -283,7 +327,7 @@ export class Gateway {
     return { applied, needs_restart };
   }
 
-  #apply(config: Config): void {
+  #apply(config: Config, files: AccessFiles): void {
     this.#config = config;
     this.#setLogLevel(config.logging.level);
     this.#streams.apply(config);
@@ -292,6 +336,7 @@ export class Gateway {
     this.#pools.srt.resize(srt.first, srt.last);
     this.#sessions.apply(config);
     this.#control.apply(config);
+    this.#access.apply(config, files);
     this.#broker.apply(config);
     // There may be more ports and more room than before.
     this.#broker.wake();
@@ -303,6 +348,19 @@ export class Gateway {
     const shared = shared_port === "off" ? "" : formatPortRange(shared_port);
     if (mode === "shared") return `${shared} (shared)`;
     return formatPortRange(port_range) + (shared && `, ${shared} (shared)`);
+  }
+
+  #startAccess(): void {
+    try {
+      this.#access.start();
+    } catch (error) {
+      throw new GatewayStartError(
+        "STATE_UNAVAILABLE",
+        `state.directory ${this.#config.state.directory} cannot be made: ${reasonOf(error)}; ` +
+          "name a folder that this user may write to, or none",
+        error,
+      );
+    }
   }
 
   async #startPlanes(): Promise<void> {
@@ -368,11 +426,14 @@ export class Gateway {
 
   async #end(): Promise<void> {
     this.#broadcasts.close();
+    this.#meter.close();
     this.#drain.close();
     this.#blocked.close();
     this.#broker.stop();
     this.#sessions.close();
     await Promise.allSettled([this.#planes.zmq.close(), this.#planes.srt.close()]);
+    // Last, so that what sessions have carried until their end is kept.
+    await this.#access.close();
   }
 
   /** The page `GET /status`. */
@@ -421,6 +482,11 @@ async function within(promise: Promise<void>, ms: number): Promise<void> {
   const time = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
   await Promise.race([promise, time]);
   clearTimeout(timer);
+}
+
+/** The address of an `address:port`. */
+function hostOf(remote: string): string {
+  return remote.slice(0, remote.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }
 
 function reasonOf(error: unknown): string {

@@ -1,4 +1,5 @@
 /** `relayx check`: what a configuration would serve, or everything that is wrong with it. */
+import { readAccessFiles } from "../access/access-files.ts";
 import { ConfigError } from "../config/problem.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { loadWithFiles } from "../config/load-with-files.ts";
@@ -9,7 +10,9 @@ import type { Surroundings } from "./program.ts";
 export function check(options: { path: string | undefined; around: Surroundings }): void {
   const { path, around } = options;
   try {
-    around.stdout(`${summary(loadWithFiles({ path, env: around.env }))}\n`);
+    const loaded = loadWithFiles({ path, env: around.env });
+    readAccessFiles(loaded.config);
+    around.stdout(`${summary(loaded)}\n`);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     around.stderr(`${error.message}\n`);

@@ -17,6 +17,7 @@ import { normaliseArguments } from "./arguments.ts";
 import { addCompletion } from "./completion.ts";
 import { CommandExit, EXIT } from "./exit-code.ts";
 import { addStreams } from "./streams.ts";
+import { addToken } from "./token.ts";
 import { addUrl } from "./url.ts";
 import { addVideoBe } from "./video-be.ts";
 import { addVideoFe } from "./video-fe.ts";
@@ -110,6 +111,7 @@ export function createProgram(around: Surroundings): Command {
 
   for (const add of ADMIN_COMMANDS) add(program, around);
   addStreams(program, around);
+  addToken(program, around);
   addUrl(program, around);
   addVideoBe(program);
   addVideoFe(program);

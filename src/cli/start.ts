@@ -1,5 +1,6 @@
 /** `relayx start`: load the configuration, open the log, serve until told to stop. */
 import process from "node:process";
+import { type AccessFiles, readAccessFiles } from "../access/access-files.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { loadWithFiles } from "../config/load-with-files.ts";
 import { ConfigError } from "../config/problem.ts";
@@ -19,9 +20,11 @@ export async function start(
   const { path, around } = options;
   const supervised = takeServiceEnvironment(process.env, process.pid);
   let loaded: LoadedConfig;
+  let files: AccessFiles;
   let log: OpenLog;
   try {
     loaded = loadWithFiles({ path, env: around.env });
+    files = readAccessFiles(loaded.config);
     log = await openConfiguredLog(loaded);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -41,6 +44,7 @@ export async function start(
   const { Gateway } = await import("../gateway.ts");
   const gateway = new Gateway({
     config,
+    files,
     log,
     version: PRODUCT_VERSION,
     load: () => loadWithFiles({ path, env: around.env }).config,

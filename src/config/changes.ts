@@ -19,6 +19,7 @@ const RESTART_KEYS: ReadonlySet<string> = new Set([
   "logging.max_size",
   "logging.max_age",
   "logging.compress",
+  "state.directory",
 ]);
 
 export interface Changes {

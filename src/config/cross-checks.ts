@@ -1,5 +1,6 @@
 /** The rules between two keys, which no schema of a single value can say. */
 import type { Config } from "./schema.ts";
+import { AUTH_CHECKS } from "./auth-checks.ts";
 import { formatPortRange } from "./port-range.ts";
 
 /** A broken rule. The first of `keys` that somebody has set is the one to be corrected. */
@@ -12,7 +13,7 @@ export interface CrossFinding {
   allowed: string;
 }
 
-interface CrossCheck {
+export interface CrossCheck {
   /** The keys it compares; the check is left out while one of them has no valid value. */
   keys: string[];
   check: (config: Config) => Omit<CrossFinding, "keys"> | null;
@@ -204,6 +205,7 @@ const CHECKS: readonly CrossCheck[] = [
         allowed: "admin.connections_per_address_max of at most admin.connections_max",
       },
   },
+  ...AUTH_CHECKS,
   withinLimit("unproven_per_address_max", "unproven_max"),
   withinLimit("srt_unproven_per_address_max", "srt_unproven_max"),
   withinLimit("waiting_requests_per_client_max", "waiting_requests_max"),

@@ -77,8 +77,12 @@ export function readEnvironment(
  * that is a list it has the entries, with commas between them.
  */
 function typed(schema: z.ZodType, raw: string): unknown {
-  if (schema.safeParse(raw).success) return raw;
-  if (schema.safeParse([]).success) return raw.split(",").map((entry) => entry.trim());
+  const as_text = schema.safeParse(raw);
+  if (as_text.success) return raw;
+  const [issue] = as_text.error.issues;
+  if (issue.code === "invalid_type" && issue.expected === "array") {
+    return raw.split(",").map((entry) => entry.trim());
+  }
   if (/^-?\d{1,15}(?:\.\d{1,15})?$/.test(raw)) return Number(raw);
   if (raw === "true") return true;
   if (raw === "false") return false;

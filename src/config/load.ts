@@ -2,10 +2,10 @@
  * Loading the configuration: the defaults, over them the file, over that the environment. Whatever
  * is wrong anywhere is reported together, each problem with its place.
  */
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { Buffer } from "node:buffer";
 import type { z } from "zod";
+import { FileProblem, readBoundedFile } from "./bounded-file.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { type Environment, type Override, readEnvironment } from "./environment.ts";
 import { allowedInstead } from "./keys.ts";
@@ -212,21 +212,18 @@ function readConfigFile(path: string): { name: string; text: string } {
       { file: name, line: null, column: null, key: "", code, found, allowed },
     ]);
   };
-  let bytes: Buffer;
+  let bytes: Uint8Array;
   try {
-    if (statSync(path).isDirectory()) name = join(path, FILE_NAME);
-    bytes = readBounded(name, fail);
+    if (isFolder(path)) name = join(path, FILE_NAME);
+    bytes = readBoundedFile(name, FILE_BYTES_MAX);
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    const code = errorCode(error);
-    if (code === "ENOENT" || code === "ENOTDIR") {
-      return fail(
-        "missing",
-        "no such file",
-        `an existing file, or a folder with a ${FILE_NAME} in it`,
-      );
-    }
-    return fail("unreadable", `a file that cannot be read (${code})`, "a readable file");
+    if (!(error instanceof FileProblem)) throw error;
+    const { code, found, allowed } = error;
+    return fail(
+      code,
+      found,
+      code === "missing" ? `${allowed}, or a folder with a ${FILE_NAME} in it` : allowed,
+    );
   }
   try {
     return { name, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
@@ -235,37 +232,11 @@ function readConfigFile(path: string): { name: string; text: string } {
   }
 }
 
-function readBounded(
-  name: string,
-  fail: (code: string, found: string, allowed: string) => never,
-): Buffer {
-  // A pipe or a device would block the start for ever when opened, so the kind is checked first.
-  if (!statSync(name).isFile()) {
-    return fail("unreadable", "something that is no regular file", "a regular file");
-  }
-  const descriptor = openSync(name, "r");
+/** What cannot even be looked at is said to be so when it is read. */
+function isFolder(path: string): boolean {
   try {
-    const size = fstatSync(descriptor).size;
-    if (size > FILE_BYTES_MAX) {
-      return fail("too_large", `${size} bytes`, `at most ${FILE_BYTES_MAX} bytes`);
-    }
-    const bytes = Buffer.alloc(FILE_BYTES_MAX);
-    let length = 0;
-    while (length < bytes.length) {
-      const count = readSync(descriptor, bytes, length, bytes.length - length, null);
-      if (count === 0) break;
-      length += count;
-    }
-    return bytes.subarray(0, length);
-  } finally {
-    closeSync(descriptor);
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
   }
-}
-
-/** The kernel's name of an error; `unknown` where the runtime does not say. */
-function errorCode(error: unknown): string {
-  if (error instanceof Error && "code" in error && typeof error.code === "string") {
-    return error.code;
-  }
-  return "unknown";
 }

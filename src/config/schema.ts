@@ -8,12 +8,14 @@
 import { z } from "zod";
 import {
   address,
+  amount,
   bearerToken,
   choice,
   duration,
   flag,
   hostNames,
   integer,
+  list,
   networks,
   optionalPath,
   passphrase,
@@ -48,6 +50,34 @@ function streamKey() {
 function tlsVersion() {
   return z.literal(["1.2", "1.3", 1.2, 1.3], "1.2 or 1.3")
     .transform((version) => version === "1.3" || version === 1.3 ? "1.3" : "1.2");
+}
+
+/** What a JWT may be signed with: never with nothing. */
+const JWT_ALGORITHMS = [
+  "HS256",
+  "HS384",
+  "HS512",
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+] as const;
+
+/** Text that may be empty, for a key that can be left unused. */
+function optionalText(what: string) {
+  const allowed = `${what}, at most 4096 characters, or "" for none`;
+  return z.string(allowed).max(4096, allowed);
+}
+
+/** How many of something there may be at once, or each second. */
+function quota() {
+  return integer({ min: 0, max: COUNT_MAX, unit: "0 is unlimited" }).default(0);
 }
 
 /** One named stream of the `streams` section. */
@@ -104,7 +134,48 @@ export const configSchema = z.strictObject({
     error: (issue) => issue.code === "invalid_key" ? streamName : undefined,
   }).default({}),
   auth: z.strictObject({
+    mode: choice(["open", "tokens", "jwt"]).default("open"),
+    tokens_file: optionalText("the path of a file").default(""),
+    jwt_algorithms: list(choice(JWT_ALGORITHMS), { what: "algorithms", max: 13 })
+      .min(1, "at least one algorithm")
+      .default(JWT_ALGORITHMS.filter((name) => !name.startsWith("HS"))),
+    jwt_key_file: optionalText("the path of a file").default(""),
+    jwks_url: optionalText("a URL that begins with https://").default(""),
+    jwks_refresh: duration({ min: 1000, max: DAY_MS }).prefault("10m"),
+    jwt_issuer: optionalText("text").default(""),
+    jwt_audience: optionalText("text").default(""),
+    jwt_clock_tolerance: duration({ min: 0, max: 3_600_000 }).prefault("10s"),
+    jwt_name_claim: text("the name of a claim").default("sub"),
+    jwt_id_claim: text("the name of a claim").default("sub"),
+    jwt_role_claim: optionalText("the name of a claim").default("role"),
+    jwt_peers_claim: optionalText("the name of a claim").default("peers"),
+    jwt_quotas_claim: optionalText("the name of a claim").default("quotas"),
+    expiry: choice(["end", "ignore"]).default("end"),
+    revoke: choice(["registrations", "sessions"]).default("registrations"),
     hello_proof: choice(["off", "optional", "required"]).default("optional"),
+  }).prefault({}),
+  quotas: z.strictObject({
+    registrations_per_principal: quota(),
+    registrations_per_address: quota(),
+    sessions_per_principal: quota(),
+    sessions_per_address: quota(),
+    pair_requests_per_second_per_principal: quota(),
+    pair_requests_per_second_per_address: quota(),
+    pair_requests_burst: integer({ min: 1, max: COUNT_MAX }).default(20),
+    bytes_per_second_per_principal: amount().default(0),
+    bytes_per_second_per_address: amount().default(0),
+    bytes_per_day_per_principal: amount().default(0),
+    bytes_per_day_per_address: amount().default(0),
+  }).prefault({}),
+  bans: z.strictObject({
+    failures_max: integer({ min: 0, max: COUNT_MAX, unit: "0 is never" }).default(100),
+    window: duration({ min: 1000, max: DAY_MS }).prefault("1m"),
+    duration: duration({ min: 1000, max: DURATION_MS_MAX }).prefault("10m"),
+    exempt: networks({ max: 1000 }).default(["127.0.0.0/8", "::1"]),
+    entries_max: integer({ min: 1, max: 100_000 }).default(10_000),
+  }).prefault({}),
+  state: z.strictObject({
+    directory: optionalText("the path of a folder").default(""),
   }).prefault({}),
   proxy_protocol: z.strictObject({
     trusted: networks({ max: 256 }).default([]),

@@ -101,6 +101,28 @@ export function size(limits: { min: number; max: number }) {
   });
 }
 
+/** The greatest amount of bytes that a limit can name; beyond any machine's day. */
+const AMOUNT_MAX = 1_000_000_000_000_000;
+
+/** An amount of bytes that is a limit: a number of bytes, or a size in words; 0 is no limit. */
+export function amount() {
+  const allowed =
+    'a number of bytes, or a size in B, KB, MB or GB (1024-based), for instance "10MB";' +
+    " 0 is unlimited";
+  return z.union([z.int(allowed), z.string(allowed)], allowed).transform((raw, context) => {
+    const bytes = typeof raw === "number" ? raw : parseSize(raw);
+    if (bytes !== null && bytes >= 0 && bytes <= AMOUNT_MAX) return bytes;
+    context.addIssue({ code: "custom", message: allowed });
+    return z.NEVER;
+  });
+}
+
+/** A list of values of one kind. */
+export function list<Item extends z.ZodType>(item: Item, limits: { what: string; max: number }) {
+  const allowed = `a list of at most ${limits.max} ${limits.what}`;
+  return z.array(item, allowed).max(limits.max, allowed);
+}
+
 /** A passphrase of SRT, or none. */
 export function passphrase() {
   const allowed = 'a passphrase of 10 to 79 bytes, or "" for none';

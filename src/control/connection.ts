@@ -7,6 +7,7 @@
  *            → anything else: closed without a word
  */
 import type { Buffer } from "node:buffer";
+import type { Standing } from "../access/standing.ts";
 import type { Role } from "../data/plane.ts";
 import type { Grant, Party, Refusal } from "../sessions/party.ts";
 import { FrameError, isWhiteSpace, MessageFramer } from "./framing.ts";
@@ -43,7 +44,8 @@ export class ControlConnection implements Party {
   max_conn = 1;
   registered = false;
   since_unix_ms = 0;
-  principal = "";
+  /** From its registration on. */
+  standing!: Standing;
   /** Of its first message; empty where that had none. */
   trace_id = "";
   readonly #events: ConnectionEvents;
@@ -52,6 +54,8 @@ export class ControlConnection implements Party {
   /** Made with the first byte of a message: until then a peer costs its socket only. */
   #framer: MessageFramer | null = null;
   #reading = true;
+  /** Bytes that have come while nothing may be read; null while everything may. */
+  #held: Buffer[] | null = null;
   #ended = false;
 
   constructor(
@@ -118,6 +122,26 @@ export class ControlConnection implements Party {
     this.send("pair_error", refusal, trace_id);
   }
 
+  get principal(): string {
+    return this.standing.principal.name;
+  }
+
+  /**
+   * Reads no further until {@link resume}: an answer is being waited for. What has come already is
+   * kept, and what the peer sends meanwhile stays with it.
+   */
+  hold(): void {
+    this.#held = [];
+    this.socket.pause();
+  }
+
+  resume(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const chunk of held) this.#onData(chunk);
+    if (this.#held === null) this.socket.resume();
+  }
+
   dismiss(reason: string): void {
     this.#events.onDismissed(this, reason);
   }
@@ -129,6 +153,7 @@ export class ControlConnection implements Party {
   finish(): void {
     this.#reading = false;
     this.#framer = null;
+    if (this.#held !== null) this.resume();
     if (this.socket.writable) this.socket.end();
   }
 
@@ -140,6 +165,10 @@ export class ControlConnection implements Party {
 
   readonly #onData = (chunk: Buffer): void => {
     if (!this.#reading) return;
+    if (this.#held !== null) {
+      this.#held.push(chunk);
+      return;
+    }
     if (this.#framer === null) {
       const start = chunk.findIndex((byte) => !isWhiteSpace(byte));
       if (start < 0) return;
@@ -157,18 +186,24 @@ export class ControlConnection implements Party {
       });
     }
     try {
-      this.#framer.push(chunk, this.#onMessage);
+      const done = this.#framer.push(chunk, this.#onMessage);
+      if (done < chunk.length) this.#keep(chunk.subarray(done));
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#events.onBroken(this, error);
     }
   };
 
+  /** Keeps what stands behind a message that is being answered; behind a last one nothing is kept. */
+  #keep(rest: Buffer): void {
+    this.#held?.push(rest);
+  }
+
   readonly #onMessage = (message: object): boolean => {
     const envelope = readEnvelope(message);
     if (envelope === null) throw new FrameError("not_json", "the type of a message is a string");
     this.#events.onMessage(this, envelope);
-    return this.#reading;
+    return this.#reading && this.#held === null;
   };
 
   readonly #onEnd = (): void => {

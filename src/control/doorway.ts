@@ -50,6 +50,7 @@ export class Doorway {
   #config: Config;
   readonly #log: Log;
   readonly #repeated: RepeatedLines;
+  readonly #isBanned: (address: string) => boolean;
   readonly #events: DoorwayEvents;
   readonly #admission: Admission;
   readonly #overdue: DeadlineLine<Visitor>;
@@ -62,12 +63,20 @@ export class Doorway {
   #accepting = true;
 
   constructor(
-    options: { config: Config; log: Log; repeated: RepeatedLines; events: DoorwayEvents },
+    options: {
+      config: Config;
+      log: Log;
+      repeated: RepeatedLines;
+      /** Whether nobody from this address may come in. */
+      isBanned: (address: string) => boolean;
+      events: DoorwayEvents;
+    },
   ) {
     const { config, log } = options;
     this.#config = config;
     this.#log = log;
     this.#repeated = options.repeated;
+    this.#isBanned = options.isBanned;
     this.#events = options.events;
     this.#admission = new Admission({ ...config.limits, unproven_prefix: "" });
     this.#overdue = new DeadlineLine({
@@ -185,18 +194,21 @@ export class Doorway {
    * Where an address is judged, and the only place: first the one that the kernel has, and again the
    * one that a proxy announces. Counts the visitor, or names what forbids it.
    */
-  #admit(visitor: Visitor): AdmissionLimit | null {
+  #admit(visitor: Visitor): AdmissionLimit | "banned" | null {
+    if (this.#isBanned(visitor.address)) return "banned";
     const limit = this.#admission.enter(visitor.address);
     if (limit === null) visitor.counted_as = visitor.address;
     return limit;
   }
 
-  #turnAway(visitor: Visitor, limit: AdmissionLimit): void {
+  #turnAway(visitor: Visitor, limit: AdmissionLimit | "banned"): void {
     visitor.destroy();
     this.#repeated.warn(
       limit,
       { status: "limit_reached", limit, remote: visitor.address },
-      "control connections were closed: too many have not registered",
+      limit === "banned"
+        ? "control connections were closed: their address is banned"
+        : "control connections were closed: too many have not registered",
     );
   }
 

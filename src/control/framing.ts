@@ -65,9 +65,10 @@ export class MessageFramer {
 
   /**
    * Takes the next bytes and hands over every message they complete, in order, until `onMessage`
-   * returns false. Throws {@link FrameError}; the connection cannot be read any further then.
+   * returns false. Returns how many of them it is through with: those behind that message are not.
+   * Throws {@link FrameError}; the connection cannot be read any further then.
    */
-  push(chunk: Uint8Array, onMessage: (message: object) => boolean): void {
+  push(chunk: Uint8Array, onMessage: (message: object) => boolean): number {
     let start = 0;
     for (let i = 0; i < chunk.length; i++) {
       const byte = chunk[i];
@@ -105,12 +106,13 @@ export class MessageFramer {
         if (--this.#depth > 0) continue;
         const message = parse(this.#complete(chunk.subarray(start, i + 1)));
         start = i + 1;
-        if (!onMessage(message)) return;
+        if (!onMessage(message)) return start;
       } else {
         throw new FrameError("not_json", `found byte ${hex(byte)} outside a string`);
       }
     }
     if (this.#depth > 0) this.#hold(chunk.subarray(start));
+    return chunk.length;
   }
 
   /** The whole message, its last piece being `tail`. */

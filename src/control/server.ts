@@ -5,8 +5,12 @@
  */
 import type { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
+import type { Access } from "../access/access.ts";
+import { AccessRefusal, type Verdict } from "../access/authenticator.ts";
+import { LimitReached } from "../access/limits.ts";
+import type { DismissReason } from "../access/standing.ts";
 import type { Config } from "../config/schema.ts";
-import type { PlaneKind, PortOpenError } from "../data/plane.ts";
+import type { PlaneKind, PortOpenError, Role } from "../data/plane.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../sessions/broker.ts";
 import { DeadlineLine } from "../sessions/deadline-line.ts";
@@ -37,6 +41,7 @@ const REQUEST_ID_BYTES = 8;
 
 export class ControlServer implements ConnectionEvents, DoorwayEvents {
   #config: Config;
+  readonly #access: Access;
   readonly #registry: Registry;
   readonly #broker: Broker;
   readonly #log: Log;
@@ -51,6 +56,7 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
   constructor(
     options: {
       config: Config;
+      access: Access;
       registry: Registry;
       broker: Broker;
       log: Log;
@@ -59,6 +65,7 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
   ) {
     const { config, log } = options;
     this.#config = config;
+    this.#access = options.access;
     this.#registry = options.registry;
     this.#broker = options.broker;
     this.#log = log;
@@ -67,7 +74,13 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
       idle_ms_max: Math.min(HTTP_IDLE_MS_MAX, config.gateway.auth_timeout),
     });
     this.#repeated = new RepeatedLines({ log });
-    this.#doorway = new Doorway({ config, log, repeated: this.#repeated, events: this });
+    this.#doorway = new Doorway({
+      config,
+      log,
+      repeated: this.#repeated,
+      isBanned: (address) => this.#access.isBanned(address),
+      events: this,
+    });
     this.#leaving = new DeadlineLine({
       period_ms: FAREWELL_MS_MAX,
       onDue: (connection) => connection.destroy(),
@@ -165,6 +178,9 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
       { status: "control_error", ...who(connection), code: error.code, error: error.message },
       "the peer's bytes are no message; its connection is closed",
     );
+    if (!connection.registered) {
+      this.#access.noteFailure(connection.visitor.address, "control_error");
+    }
     // Size and depth are our bounds, which even an unregistered peer can only learn by being told.
     const ours = error.code === "too_long" || error.code === "too_deep";
     if (connection.registered || ours) {
@@ -209,6 +225,7 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
       return;
     }
     if (message.type !== "register") {
+      this.#access.noteFailure(connection.visitor.address, "control_error");
       this.#refuse(connection, 502, "first message must be register", null);
       return;
     }
@@ -220,6 +237,34 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
       this.#refuse(connection, 502, "502 invalid role", asked);
     } else if (this.#broker.refusing !== null) {
       this.#refuse(connection, 504, `504 ${this.#broker.refusing}`, asked);
+    } else {
+      this.#authenticate(connection, { ...asked, role: asked.role });
+    }
+  }
+
+  /** Where the verdict does not come at once, nothing more of the peer is read until it does. */
+  #authenticate(connection: ControlConnection, asked: Applicant): void {
+    const { address } = connection.visitor;
+    const verdict = this.#access.authenticate({ ...asked, address });
+    if (!(verdict instanceof Promise)) {
+      this.#onVerdict(connection, asked, verdict);
+      return;
+    }
+    connection.hold();
+    verdict.then((one) => {
+      // It may have left meanwhile, or its time may have been over.
+      if (!this.#connections.has(connection.visitor) || this.#leaving.has(connection)) return;
+      this.#onVerdict(connection, asked, one);
+      connection.resume();
+    }, (error) => {
+      this.#log.error({ status: "internal_error", error }, "a verdict could not be had");
+      this.#refuse(connection, 500, "500 internal error", asked);
+    });
+  }
+
+  #onVerdict(connection: ControlConnection, asked: Applicant, verdict: Verdict): void {
+    if (verdict instanceof AccessRefusal) {
+      this.#turnDown(connection, asked, verdict);
     } else if (
       this.#registry.size >= this.#config.gateway.max_connections ||
       !this.#registry.hasSpaceFor(asked.id)
@@ -228,27 +273,74 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
     } else if (this.#registry.has(asked.role, asked.id)) {
       this.#refuse(connection, 503, `503 duplicate ${asked.role} id`, asked);
     } else {
-      connection.role = asked.role;
-      connection.id = asked.id;
-      connection.max_conn = asked.role === "server" ? asked.max_conn : 1;
-      connection.registered = true;
-      connection.since_unix_ms = Date.now();
-      connection.principal = asked.id;
-      this.#doorway.prove(connection.visitor);
-      this.#registry.add(connection);
-      this.#registered.add(connection);
-      connection.send("register_ack", { status: "ok" }, message.trace_id);
-      this.#log.info(
-        {
-          status: "registered",
-          ...who(connection),
-          max_conn: connection.max_conn,
-          ...through(connection.visitor),
-        },
-        "a peer has registered",
-      );
-      this.#broker.onOnline(connection);
+      const standing = this.#access.register(verdict, {
+        role: asked.role,
+        id: asked.id,
+        address: connection.visitor.address,
+        dismiss: (reason) => this.#onUnauthorized(connection, reason),
+      });
+      if (standing instanceof LimitReached) {
+        this.#limit(connection, asked, standing);
+        return;
+      }
+      connection.standing = standing;
+      this.#register(connection, asked);
     }
+  }
+
+  #register(connection: ControlConnection, { role, id, max_conn }: Applicant): void {
+    connection.role = role;
+    connection.id = id;
+    connection.max_conn = role === "server" ? max_conn : 1;
+    connection.registered = true;
+    connection.since_unix_ms = Date.now();
+    this.#doorway.prove(connection.visitor);
+    this.#registry.add(connection);
+    this.#registered.add(connection);
+    connection.send("register_ack", { status: "ok" }, connection.trace_id);
+    this.#log.info(
+      {
+        status: "registered",
+        ...who(connection),
+        principal: connection.principal,
+        max_conn: connection.max_conn,
+        ...through(connection.visitor),
+      },
+      "a peer has registered",
+    );
+    this.#broker.onOnline(connection);
+  }
+
+  /** The peer is told the same whatever was wrong with what it brought; the log says what it was. */
+  #turnDown(connection: ControlConnection, asked: Applicant, refusal: AccessRefusal): void {
+    const [code, error] = refusal.passing
+      ? [504, "504 authentication is not available now"]
+      : [501, "501 unauthorized"];
+    connection.send("register_ack", { status: "error", code, error }, connection.trace_id);
+    const { reason, detail } = refusal;
+    this.#repeated.warn(
+      `register_refused ${reason} ${connection.visitor.address}`,
+      { status: "register_refused", ...applicant(connection, asked), code, reason, detail },
+      "a registration is refused",
+    );
+    this.#leave(connection);
+  }
+
+  #limit(connection: ControlConnection, asked: Applicant, reached: LimitReached): void {
+    const { limit, allowed, account, sentence } = reached;
+    const error = `504 ${sentence}`;
+    connection.send("register_ack", { status: "error", code: 504, error }, connection.trace_id);
+    this.#repeated.warn(
+      `${limit} ${account}`,
+      { status: "limit_reached", limit, allowed, account, ...applicant(connection, asked) },
+      "a registration is refused: there are too many",
+    );
+    this.#leave(connection);
+  }
+
+  #onUnauthorized(connection: ControlConnection, reason: DismissReason): void {
+    connection.send("error", { code: 501, error: `501 ${reason}` });
+    this.#leave(connection, reason);
   }
 
   #onPairRequest(connection: ControlConnection, message: Envelope): void {
@@ -288,12 +380,9 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
     this.#log.warn(
       {
         status: "register_refused",
-        remote: connection.remote,
         code,
         error,
-        ...traced(connection.trace_id),
-        ...(asked !== null && isRole(asked.role) ? { role: asked.role } : {}),
-        ...(asked !== null ? { id: asked.id } : {}),
+        ...applicant(connection, asked),
       },
       "a registration is refused",
     );
@@ -304,6 +393,7 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
   #unregister(connection: ControlConnection, reason: string): void {
     if (!this.#registered.delete(connection)) return;
     this.#registry.delete(connection);
+    this.#access.leave(connection.standing);
     this.#log.info({ status: "disconnected", ...who(connection), reason }, "a peer is gone");
     this.#broker.onOffline(connection);
   }
@@ -322,6 +412,19 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
     this.#http.close();
     this.#repeated.close();
   }
+}
+
+/** A registration that can be judged: its role is one. */
+type Applicant = Registration & { role: Role };
+
+/** Who asks to be registered, for the log. */
+function applicant({ remote, trace_id }: ControlConnection, asked: Registration | null) {
+  return {
+    remote,
+    ...traced(trace_id),
+    ...(asked !== null && isRole(asked.role) ? { role: asked.role } : {}),
+    ...(asked !== null ? { id: asked.id } : {}),
+  };
 }
 
 function who(connection: ControlConnection) {

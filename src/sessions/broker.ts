@@ -13,6 +13,8 @@
  * a port that cannot be bound is Blocked and another one tried, a server that left is replaced by
  * the next choice, an asker that left is forgotten.
  */
+import type { LimitReached } from "../access/limits.ts";
+import { mayMeet } from "../access/standing.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
 import type { PlaneKind, PortOpenError } from "../data/plane.ts";
@@ -23,7 +25,7 @@ import { Registry } from "./registry.ts";
 import { RepeatedLines } from "./repeated-lines.ts";
 import type { Session, SessionPort } from "./session.ts";
 import type { PerPlane, SessionTable } from "./session-table.ts";
-import { type Lane, type Ticket, WaitingLine } from "./waiting-line.ts";
+import { type Ticket, WaitingLine } from "./waiting-line.ts";
 
 /** The ids of all waiting requests together may have so many characters. */
 const WAITING_CHARS_MAX = 16 * 1024 * 1024;
@@ -35,6 +37,8 @@ export interface SrtRules {
   latency_min: number;
   latency_max: number;
 }
+
+const NOT_AUTHORISED = "501 not authorised";
 
 /** How an attempt to open a session's ports ended. */
 type Opened = "open" | "no_port" | "plane_failed";
@@ -106,6 +110,16 @@ export class Broker {
     }
     if (this.#refusing !== null) {
       this.#refuse(ticket, 504, this.#refusing);
+      return;
+    }
+    const { standing } = asker;
+    const reached = standing.takePairRequest(performance.now()) ?? standing.sessionLimit();
+    if (reached !== null) {
+      this.#limit(ticket, reached);
+      return;
+    }
+    if (this.#isForbidden(ticket)) {
+      this.#refuse(ticket, 501, NOT_AUTHORISED);
       return;
     }
     if (this.#line.asleep && this.#attempt(ticket, NO_CLAIMS)) return;
@@ -222,17 +236,23 @@ export class Broker {
   }
 
   #serve(): void {
-    const passed_over = new Set<Lane>();
+    const pass = this.#line.pass();
     const claims: Claims = { room: new Map(), ports: { zmq: 0, srt: 0 } };
     while (this.#registry.roomInAll > 0 && this.#pools.zmq.idle + this.#pools.srt.idle > 0) {
-      const lane = this.#line.next(passed_over);
+      const lane = pass.next();
       const ticket = lane?.first;
       if (lane === undefined || ticket === undefined) return;
-      if (this.#attempt(ticket, claims)) {
+      const reached = ticket.asker.standing.sessionLimit();
+      if (reached !== null) {
+        // It was within its limit when it asked, and those that it has got since have used it up.
         this.#line.delete(ticket);
+        this.#limit(ticket, reached);
+        pass.again(lane);
+      } else if (this.#attempt(ticket, claims)) {
+        this.#line.delete(ticket);
+        pass.again(lane);
       } else {
-        passed_over.add(lane);
-        this.#claim(ticket.request, claims);
+        this.#claim(ticket, claims);
       }
     }
   }
@@ -246,18 +266,20 @@ export class Broker {
       server_id: request.server_id,
       ports: portsAsked(request),
       claimed: claims.room,
+      accepts: acceptedBy(asker),
     });
     if (server === undefined) return false;
-    const session = this.#sessions.reserve(request, server.id, asker.id);
+    const session = this.#sessions.reserve(request, server, asker);
     if (session === null) return false;
     this.#open(session).then((opened) => this.#settle(ticket, server, session, opened));
     return true;
   }
 
   /** Keeps for a request that cannot be served what of its needs is there. */
-  #claim(request: PairRequest, claims: Claims): void {
+  #claim({ asker, request }: Ticket, claims: Claims): void {
     const ports = portsAsked(request);
-    const target = { server_id: request.server_id, ports, claimed: claims.room };
+    const { server_id } = request;
+    const target = { server_id, ports, claimed: claims.room, accepts: acceptedBy(asker) };
     const server = this.#registry.choose(target);
     // A server with some room but too little is the one whose room must be left to add up.
     const claimed = server ?? this.#registry.nearest(target);
@@ -309,7 +331,10 @@ export class Broker {
     const complete = opened === "open" && session.ports.length === portsAsked(request) &&
       session.ports.every((port) => port.phase === "reserved");
     const asker_online = this.#registry.isOnline(asker);
-    if (complete && asker_online && this.#refusing === null && this.#registry.isOnline(server)) {
+    // What the two may do is asked again: it may have been changed while the ports were opened.
+    const allowed = mayMeet(asker.standing, server.standing);
+    const both_online = asker_online && this.#registry.isOnline(server);
+    if (complete && both_online && allowed && this.#refusing === null) {
       this.#patience.delete(ticket);
       this.#grant(server, asker, session);
       return;
@@ -332,6 +357,8 @@ export class Broker {
       this.#refuse(ticket, 500, "the data plane failed while it opened the port; ask again");
     } else if (ticket.timed_out) {
       this.#refuse(ticket, 505, "no port available");
+    } else if (this.#isForbidden(ticket)) {
+      this.#refuse(ticket, 501, NOT_AUTHORISED);
     } else {
       // The line knows the turn and puts the request back where it was.
       this.#line.add(ticket);
@@ -403,6 +430,27 @@ export class Broker {
     this.wake();
   }
 
+  /**
+   * Whether the client asks for a server that it may not have, by its own rules: that is said at once
+   * and is no news to it, whether there is such a server or not. A server that does not want this
+   * client is to it as one that is not there.
+   */
+  #isForbidden({ asker, request: { server_id } }: Ticket): boolean {
+    return server_id !== "" && !asker.standing.principal.mayMeet(server_id);
+  }
+
+  #limit(ticket: Ticket, { limit, allowed, account, sentence }: LimitReached): void {
+    const { request_id, trace_id } = ticket.request;
+    const code = 504;
+    this.#patience.delete(ticket);
+    this.#repeated.warn(
+      `${limit} ${account}`,
+      { status: "limit_reached", limit, allowed, account, ...about(ticket), code },
+      "the request is refused: its client has reached a limit",
+    );
+    ticket.asker.refused({ request_id, code, error: sentence }, trace_id);
+  }
+
   #refuse(ticket: Ticket, code: Refusal["code"], error: string): void {
     const { request_id, trace_id } = ticket.request;
     this.#patience.delete(ticket);
@@ -424,6 +472,11 @@ const NO_CLAIMS: Readonly<Claims> = Object.freeze({
   room: new Map<Party, number>(),
   ports: Object.freeze({ zmq: 0, srt: 0 }),
 });
+
+/** Which servers a client may get: those that may meet it, and may have one more session. */
+function acceptedBy(client: Party): (server: Party) => boolean {
+  return ({ standing }) => mayMeet(client.standing, standing) && standing.sessionLimit() === null;
+}
 
 /** What every line of the log about a request has. */
 function about({ asker, request: { request_id, trace_id } }: Ticket) {

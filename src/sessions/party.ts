@@ -1,4 +1,5 @@
 /** What the sessions know of a registered front end or back end, and what they tell it. */
+import type { Standing } from "../access/standing.ts";
 import type { Role } from "../data/plane.ts";
 
 /** A pairing both ends are told of; the ports that were not asked for are absent. */
@@ -18,7 +19,7 @@ export interface Grant {
 /** Why a pairing is not to be: the codes of V4. */
 export interface Refusal {
   request_id: string;
-  code: 500 | 502 | 504 | 505;
+  code: 500 | 501 | 502 | 504 | 505;
   error: string;
 }
 
@@ -58,8 +59,10 @@ export interface Party {
   readonly remote: string;
   /** When it registered, Unix milliseconds. */
   readonly since_unix_ms: number;
-  /** Who it has proven to be; its id where nothing is to be proven. */
+  /** Who it has proven to be; its role and id where nothing is to be proven. */
   readonly principal: string;
+  /** What it may do and what is counted for it. */
+  readonly standing: Standing;
   /** Its control connection is encrypted. */
   readonly tls: boolean;
   granted(grant: Grant, trace_id: string): void;

@@ -17,6 +17,16 @@ export type ClaimedRoom = ReadonlyMap<Party, number>;
  */
 export const ID_CHARS_IN_ALL_MAX = 4 * 1024 * 1024;
 
+/** What is looked for in a server. */
+export interface ServerChoice {
+  /** A certain one, or empty for any. */
+  server_id: string;
+  ports: number;
+  claimed: ClaimedRoom;
+  /** Whether it may be this one at all; absent: any may. */
+  accepts?: (server: Party) => boolean;
+}
+
 export class Registry {
   readonly #servers = new Map<string, Party>();
   readonly #clients = new Map<string, Party>();
@@ -112,7 +122,7 @@ export class Registry {
    * those the lowest id. Undefined when none has enough.
    */
   choose(
-    options: { server_id: string; ports: number; claimed: ClaimedRoom },
+    options: ServerChoice,
   ): Party | undefined {
     return this.#best(
       options,
@@ -121,19 +131,17 @@ export class Registry {
   }
 
   /** The server nearest to taking a request that {@link choose} finds none for: some room, too little. */
-  nearest(
-    options: { server_id: string; ports: number; claimed: ClaimedRoom },
-  ): Party | undefined {
+  nearest(options: ServerChoice): Party | undefined {
     return this.#best(options, (_server, room) => room > 0);
   }
 
   #best(
-    { server_id, claimed }: { server_id: string; claimed: ClaimedRoom },
+    { server_id, claimed, accepts }: ServerChoice,
     fits: (server: Party, room: number) => boolean,
   ): Party | undefined {
     if (server_id !== "") {
       const server = this.#servers.get(server_id);
-      if (server === undefined) return undefined;
+      if (server === undefined || accepts?.(server) === false) return undefined;
       return fits(server, this.room(server) - (claimed.get(server) ?? 0)) ? server : undefined;
     }
     let best: Party | undefined;
@@ -142,6 +150,7 @@ export class Registry {
       const room = this.room(server) - (claimed.get(server) ?? 0);
       if (room < best_room || room <= 0 || !fits(server, room)) continue;
       if (best !== undefined && room === best_room && server.id > best.id) continue;
+      if (accepts?.(server) === false) continue;
       best = server;
       best_room = room;
     }

@@ -9,9 +9,11 @@
  * that end leaves. The planes report; this table is the only one that moves a port's state.
  */
 import { randomBytes } from "node:crypto";
+import type { Accounts } from "../access/accounts.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
 import {
+  type ByteRate,
   type HelloProofs,
   type Plane,
   type PlaneKind,
@@ -20,7 +22,7 @@ import {
   type SrtWishes,
 } from "../data/plane.ts";
 import { DeadlineLine } from "./deadline-line.ts";
-import { type PairRequest, type SrtRequest, traced } from "./party.ts";
+import { type PairRequest, type Party, type SrtRequest, traced } from "./party.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { Registry } from "./registry.ts";
 import { RepeatedLines } from "./repeated-lines.ts";
@@ -76,6 +78,7 @@ export class SessionTable {
   readonly #planes: PerPlane<Plane>;
   readonly #pools: PerPlane<PortPool>;
   readonly #registry: Registry;
+  readonly #accounts: Accounts;
   readonly #log: Log;
   readonly #repeated: RepeatedLines;
   /** Called when a port and its server's room have come free. */
@@ -101,6 +104,8 @@ export class SessionTable {
       planes: PerPlane<Plane>;
       pools: PerPlane<PortPool>;
       registry: Registry;
+      /** Where sessions and their bytes are counted. */
+      accounts: Accounts;
       log: Log;
       onRoom: () => void;
       onBlocked: (kind: PlaneKind, error: PortOpenError) => void;
@@ -110,6 +115,7 @@ export class SessionTable {
     this.#planes = options.planes;
     this.#pools = options.pools;
     this.#registry = options.registry;
+    this.#accounts = options.accounts;
     this.#log = options.log;
     this.#repeated = new RepeatedLines({ log: options.log });
     this.#onRoom = options.onRoom;
@@ -143,15 +149,15 @@ export class SessionTable {
    * Takes the lowest idle port of each pool asked for and the server's room with them. Null, with
    * nothing taken, when a pool has none.
    */
-  reserve(request: PairRequest, server_id: string, client_id: string): Session | null {
+  reserve(request: PairRequest, server: Party, client: Party): Session | null {
     if (request.need_zmq && this.#pools.zmq.idle === 0) return null;
     if (request.need_srt && this.#pools.srt.idle === 0) return null;
     const session = new Session({
       id: this.#freshId(),
       request_id: request.request_id,
       trace_id: request.trace_id,
-      server_id,
-      client_id,
+      server: server.standing,
+      client: client.standing,
       srt: wishesOf(request.srt),
       // One that asked before the rule became `off` still gets what it was not refused.
       proofs: request.hello_proof || this.#hello_proof === "required" ? freshProofs() : null,
@@ -185,6 +191,7 @@ export class SessionTable {
     const plane = this.#planes[port.kind];
     try {
       const { id: session_id, client_id, server_id, srt, proofs } = port.session;
+      const rates = ratesOf(port.session);
       await plane.open({
         port: port.port,
         session_id,
@@ -192,6 +199,7 @@ export class SessionTable {
         server_id,
         srt,
         ...(proofs && { proofs }),
+        ...(rates.length > 0 && { rates }),
       });
     } catch (error) {
       if (!(error instanceof PortOpenError) || NOT_THE_PORTS_FAULT.has(error.code)) {
@@ -400,6 +408,8 @@ export class SessionTable {
     }
     this.#carried[port.kind].up += bytes_up;
     this.#carried[port.kind].down += bytes_down;
+    const { session } = port;
+    this.#accounts.addBytes(session.accounts, bytes_up + bytes_down - port.counted_bytes);
     this.#vacate(port, "idle");
     this.#onRoom();
   }
@@ -439,6 +449,10 @@ export class SessionTable {
     if (session.ports.length > 0) return;
     this.#sessions.delete(session.id);
     this.#chars -= session.chars;
+    for (const account of session.accounts) {
+      account.sessions--;
+      this.#accounts.settle(account);
+    }
     if (this.#sessions.size > 0) return;
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
@@ -447,6 +461,7 @@ export class SessionTable {
     if (this.#sessions.has(session.id)) return;
     this.#sessions.set(session.id, session);
     this.#chars += session.chars;
+    for (const account of session.accounts) account.sessions++;
   }
 
   #allPorts(): SessionPort[] {
@@ -464,6 +479,12 @@ export class SessionTable {
 function freshProofs(): HelloProofs {
   const proof = () => randomBytes(PROOF_BYTES).toString("hex");
   return { client: proof(), server: proof() };
+}
+
+/** The bounds on what the session may carry each second, one for each it counts for. */
+function ratesOf({ accounts }: Session): ByteRate[] {
+  return accounts.filter(({ limits }) => limits.bytes_per_second > 0)
+    .map(({ key, limits }) => ({ key, bytes_per_s: limits.bytes_per_second }));
 }
 
 /** A passphrase of 128 bits is as good as any key that libsrt derives from it. */

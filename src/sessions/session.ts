@@ -1,4 +1,6 @@
 /** A session: two parties, and one or two ports between them that live and end on their own. */
+import type { Account } from "../access/account.ts";
+import type { Standing } from "../access/standing.ts";
 import type { HelloProofs, PlaneKind, Role, SrtWishes } from "../data/plane.ts";
 import type { Grant } from "./party.ts";
 
@@ -30,6 +32,8 @@ export interface SessionPort {
   paired_at: number;
   /** The same by the clock on the wall, Unix milliseconds; 0 before. */
   paired_unix_ms: number;
+  /** What of its bytes has been counted for those whose session it is. */
+  counted_bytes: number;
   /** Where the ends that are there come from, `address:port`. */
   readonly remotes: Record<Role, string | null>;
 }
@@ -39,8 +43,10 @@ export class Session {
   readonly request_id: string;
   /** The asker's name for the whole undertaking; empty where it gave none. */
   readonly trace_id: string;
-  readonly server_id: string;
-  readonly client_id: string;
+  readonly server: Standing;
+  readonly client: Standing;
+  /** Those that it counts for, each once. */
+  readonly accounts: readonly Account[];
   readonly srt: SrtWishes;
   /** What each end's hello must prove itself by; null where the session's id is enough. */
   readonly proofs: HelloProofs | null;
@@ -53,8 +59,8 @@ export class Session {
       id: string;
       request_id: string;
       trace_id: string;
-      server_id: string;
-      client_id: string;
+      server: Standing;
+      client: Standing;
       srt: SrtWishes;
       proofs: HelloProofs | null;
     },
@@ -62,10 +68,19 @@ export class Session {
     this.id = options.id;
     this.request_id = options.request_id;
     this.trace_id = options.trace_id;
-    this.server_id = options.server_id;
-    this.client_id = options.client_id;
+    this.server = options.server;
+    this.client = options.client;
+    this.accounts = [...new Set([...options.client.accounts, ...options.server.accounts])];
     this.srt = options.srt;
     this.proofs = options.proofs;
+  }
+
+  get server_id(): string {
+    return this.server.id;
+  }
+
+  get client_id(): string {
+    return this.client.id;
   }
 
   /** The length of its ids, which is what a session may cost beyond the ordinary. */
@@ -86,6 +101,7 @@ export class Session {
       releasing: false,
       paired_at: 0,
       paired_unix_ms: 0,
+      counted_bytes: 0,
       remotes: { client: null, server: null },
     };
     this.ports.push(added);

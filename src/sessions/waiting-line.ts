@@ -2,7 +2,7 @@
  * Pair requests that cannot be served yet, first come first served.
  *
  * Requests that wait for exactly the same thing, one target server (or any) and one set of planes,
- * stand in one lane: while its first cannot be served, none behind it can, so a pass looks at lanes
+ * by those who may meet the same servers, stand in one lane: while its first cannot be served, none behind it can, so a pass looks at lanes
  * and not at thousands of requests. Lanes of a server that is not online rest apart and cost a pass
  * nothing.
  */
@@ -22,15 +22,15 @@ type PlaneSet = "zmq" | "srt" | "both";
 
 /** Requests that wait for the same thing, by turn. */
 export class Lane {
+  readonly key: string;
   readonly server_id: string;
-  readonly planes: PlaneSet;
   /** Turn → ticket; kept in the order of turns. */
   #tickets = new Map<number, Ticket>();
   #newest_turn = -1;
 
-  constructor(options: { server_id: string; planes: PlaneSet }) {
+  constructor(options: { key: string; server_id: string }) {
+    this.key = options.key;
     this.server_id = options.server_id;
-    this.planes = options.planes;
   }
 
   get size(): number {
@@ -64,6 +64,8 @@ export class Lane {
 
 export class WaitingLine {
   readonly #lanes = new Map<string, Lane>();
+  /** The lanes of each server that is waited for by name. */
+  readonly #lanes_of = new Map<string, Set<Lane>>();
   /** Lanes whose target may be served: any server, or one that is online. */
   readonly #awake = new Set<Lane>();
   readonly #isOnline: (server_id: string) => boolean;
@@ -103,16 +105,7 @@ export class WaitingLine {
   }
 
   add(ticket: Ticket): void {
-    const { server_id } = ticket.request;
-    const planes = planeSet(ticket.request);
-    const key = laneKey(server_id, planes);
-    let lane = this.#lanes.get(key);
-    if (lane === undefined) {
-      lane = new Lane({ server_id, planes });
-      this.#lanes.set(key, lane);
-      if (server_id === "" || this.#isOnline(server_id)) this.#awake.add(lane);
-    }
-    lane.add(ticket);
+    this.#laneFor(ticket).add(ticket);
     this.#size++;
     this.#chars += charsOf(ticket.request);
     const own = this.#per_asker.get(ticket.asker);
@@ -126,15 +119,11 @@ export class WaitingLine {
 
   /** False when the ticket does not stand in the line. */
   delete(ticket: Ticket): boolean {
-    const key = laneKey(ticket.request.server_id, planeSet(ticket.request));
-    const lane = this.#lanes.get(key);
+    const lane = this.#lanes.get(laneKey(ticket));
     if (lane === undefined || !lane.delete(ticket)) return false;
     this.#size--;
     this.#chars -= charsOf(ticket.request);
-    if (lane.size === 0) {
-      this.#lanes.delete(key);
-      this.#awake.delete(lane);
-    }
+    if (lane.size === 0) this.#drop(lane);
     const own = this.#per_asker.get(ticket.asker);
     own?.delete(ticket);
     if (own?.size === 0) this.#per_asker.delete(ticket.asker);
@@ -143,26 +132,99 @@ export class WaitingLine {
 
   /** The server came online or left: its own lanes wake or rest. */
   onServer(server_id: string, online: boolean): void {
-    for (const planes of ["zmq", "srt", "both"] as const) {
-      const lane = this.#lanes.get(laneKey(server_id, planes));
-      if (lane === undefined) continue;
+    for (const lane of this.#lanes_of.get(server_id) ?? []) {
       if (online) this.#awake.add(lane);
       else this.#awake.delete(lane);
     }
   }
 
-  /** The lane whose first request came first, of those not passed over; undefined when none is. */
-  next(passed_over: ReadonlySet<Lane>): Lane | undefined {
-    let next: Lane | undefined;
-    let turn = Infinity;
-    for (const lane of this.#awake) {
-      if (passed_over.has(lane)) continue;
-      const first = lane.first;
-      if (first === undefined || first.turn >= turn) continue;
-      next = lane;
-      turn = first.turn;
+  /** Goes through those who may be served; no lane may be added before it is over. */
+  pass(): LanePass {
+    return new LanePass(this.#awake);
+  }
+
+  #laneFor(ticket: Ticket): Lane {
+    const key = laneKey(ticket);
+    const known = this.#lanes.get(key);
+    if (known !== undefined) return known;
+    const { server_id } = ticket.request;
+    const lane = new Lane({ key, server_id });
+    this.#lanes.set(key, lane);
+    if (server_id === "" || this.#isOnline(server_id)) this.#awake.add(lane);
+    if (server_id === "") return lane;
+    const beside = this.#lanes_of.get(server_id);
+    if (beside === undefined) this.#lanes_of.set(server_id, new Set([lane]));
+    else beside.add(lane);
+    return lane;
+  }
+
+  #drop(lane: Lane): void {
+    this.#lanes.delete(lane.key);
+    this.#awake.delete(lane);
+    const beside = this.#lanes_of.get(lane.server_id);
+    beside?.delete(lane);
+    if (beside?.size === 0) this.#lanes_of.delete(lane.server_id);
+  }
+}
+
+/**
+ * The first requests of all lanes in the order of their turns. There may be as many lanes as clients,
+ * so they stand in a heap: the next one is found without looking at all of them again.
+ */
+export class LanePass {
+  /** Each not before the one at half its place, counted from 1. */
+  readonly #heap: { turn: number; lane: Lane }[] = [];
+
+  constructor(lanes: Iterable<Lane>) {
+    for (const lane of lanes) this.#push(lane);
+  }
+
+  /** The lane whose first request came first, and takes it out; undefined when none is left. */
+  next(): Lane | undefined {
+    const [top] = this.#heap;
+    const last = this.#heap.pop();
+    if (last !== undefined && this.#heap.length > 0) {
+      this.#heap[0] = last;
+      this.#sink();
     }
-    return next;
+    return top?.lane;
+  }
+
+  /** Puts a lane back whose first request has been served. */
+  again(lane: Lane): void {
+    this.#push(lane);
+  }
+
+  #push(lane: Lane): void {
+    const turn = lane.first?.turn;
+    if (turn === undefined) return;
+    let place = this.#heap.push({ turn, lane }) - 1;
+    while (place > 0) {
+      const above = (place - 1) >> 1;
+      if (this.#heap[above].turn <= this.#heap[place].turn) return;
+      this.#swap(above, place);
+      place = above;
+    }
+  }
+
+  #sink(): void {
+    let place = 0;
+    for (;;) {
+      const [left, right] = [2 * place + 1, 2 * place + 2];
+      let first = place;
+      for (const below of [left, right]) {
+        if (below < this.#heap.length && this.#heap[below].turn < this.#heap[first].turn) {
+          first = below;
+        }
+      }
+      if (first === place) return;
+      this.#swap(first, place);
+      place = first;
+    }
+  }
+
+  #swap(a: number, b: number): void {
+    [this.#heap[a], this.#heap[b]] = [this.#heap[b], this.#heap[a]];
   }
 }
 
@@ -175,6 +237,7 @@ function charsOf(request: PairRequest): number {
   return request.request_id.length + request.server_id.length;
 }
 
-function laneKey(server_id: string, planes: PlaneSet): string {
-  return `${planes}:${server_id}`;
+/** Ids may hold any character, so they are told apart as JSON tells them. */
+function laneKey({ asker, request }: Ticket): string {
+  return JSON.stringify([planeSet(request), request.server_id, asker.standing.scope]);
 }

@@ -12,6 +12,7 @@ const allowed: Record<string, readonly string[]> = {
     "src/gateway.ts",
     "src/tools",
     "src/admin",
+    "src/access",
     "src/data",
     "src/observe",
     "src/config",

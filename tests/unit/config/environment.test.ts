@@ -25,6 +25,10 @@ test("every kind of value can come from a variable", () => {
       RELAYX_LOGGING_FILE_PATH: "123",
       RELAYX_LOGGING_LEVEL: "debug",
       RELAYX_PROXY_PROTOCOL_TRUSTED: "192.0.2.7, 2001:db8::/32,10.0.0.0/8",
+      RELAYX_AUTH_JWT_ALGORITHMS: "ES256, EdDSA",
+      RELAYX_BANS_EXEMPT: "192.0.2.7",
+      RELAYX_QUOTAS_BYTES_PER_DAY_PER_PRINCIPAL: "2GB",
+      RELAYX_QUOTAS_BYTES_PER_DAY_PER_ADDRESS: "12345",
     },
   });
   expect(config.gateway.tcp_port).toBe(6000);
@@ -33,6 +37,10 @@ test("every kind of value can come from a variable", () => {
   expect(config.zeromq.port_range).toEqual({ first: 3000, last: 3010 });
   expect(config.gosrt.port_range).toEqual({ first: 3000, last: 3000 });
   expect(config.proxy_protocol.trusted).toEqual(["192.0.2.7", "2001:db8::/32", "10.0.0.0/8"]);
+  expect(config.auth.jwt_algorithms).toEqual(["ES256", "EdDSA"]);
+  expect(config.bans.exempt).toEqual(["192.0.2.7"]);
+  expect(config.quotas.bytes_per_day_per_principal).toBe(2_147_483_648);
+  expect(config.quotas.bytes_per_day_per_address).toBe(12_345);
   expect(config.logging).toMatchObject({
     compress: false,
     max_size: 1_048_576,
@@ -59,6 +67,13 @@ test("wrong values name the variable", () => {
   expect(complaints({ RELAYX_GATEWAY_TCP_PORT: "http" })).toBe(
     'RELAYX_GATEWAY_TCP_PORT gateway.tcp_port: found "http"; allowed: a whole number from 0 to ' +
       "65535 (0 is any free port)",
+  );
+});
+
+test("a wrong item of a list names its place", () => {
+  expect(complaints({ RELAYX_BANS_EXEMPT: "10.0.0.0/8,here" })).toBe(
+    'RELAYX_BANS_EXEMPT bans.exempt.1: found "here"; allowed: an address or a network, for ' +
+      'instance "192.0.2.7" or "2001:db8::/32"',
   );
 });
 

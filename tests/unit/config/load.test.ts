@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { sections } from "../../../src/config/keys.ts";
 import { FILE_BYTES_MAX, loadConfig } from "../../../src/config/load.ts";
 import { ConfigError } from "../../../src/config/problem.ts";
+import type { Config } from "../../../src/config/schema.ts";
 import { parseYaml } from "../../../src/config/yaml-source.ts";
 import { announcedRandom } from "../../harness/random.ts";
 
@@ -41,7 +42,7 @@ function complaintsAbout(path: string | undefined, env: Environment): string[] {
   return [];
 }
 
-const DEFAULTS = {
+const DEFAULTS: Config = {
   gateway: {
     bind_address: "0.0.0.0",
     tcp_port: 5555,
@@ -79,8 +80,58 @@ const DEFAULTS = {
     shared_sessions_max: 1000,
   },
   streams: {},
-  auth: { hello_proof: "optional" },
-  proxy_protocol: { trusted: [] as string[], mode: "required" },
+  auth: {
+    mode: "open",
+    tokens_file: "",
+    jwt_algorithms: [
+      "RS256",
+      "RS384",
+      "RS512",
+      "PS256",
+      "PS384",
+      "PS512",
+      "ES256",
+      "ES384",
+      "ES512",
+      "EdDSA",
+    ],
+    jwt_key_file: "",
+    jwks_url: "",
+    jwks_refresh: 600_000,
+    jwt_issuer: "",
+    jwt_audience: "",
+    jwt_clock_tolerance: 10_000,
+    jwt_name_claim: "sub",
+    jwt_id_claim: "sub",
+    jwt_role_claim: "role",
+    jwt_peers_claim: "peers",
+    jwt_quotas_claim: "quotas",
+    expiry: "end",
+    revoke: "registrations",
+    hello_proof: "optional",
+  },
+  quotas: {
+    registrations_per_principal: 0,
+    registrations_per_address: 0,
+    sessions_per_principal: 0,
+    sessions_per_address: 0,
+    pair_requests_per_second_per_principal: 0,
+    pair_requests_per_second_per_address: 0,
+    pair_requests_burst: 20,
+    bytes_per_second_per_principal: 0,
+    bytes_per_second_per_address: 0,
+    bytes_per_day_per_principal: 0,
+    bytes_per_day_per_address: 0,
+  },
+  bans: {
+    failures_max: 100,
+    window: 60_000,
+    duration: 600_000,
+    exempt: ["127.0.0.0/8", "::1"],
+    entries_max: 10_000,
+  },
+  state: { directory: "" },
+  proxy_protocol: { trusted: [], mode: "required" },
   admin: {
     bind_address: "127.0.0.1",
     port: 8080,
@@ -126,7 +177,7 @@ const DEFAULTS = {
     waiting_requests_per_client_max: 256,
     pair_timeout_ms: 250_000,
   },
-} as const;
+};
 
 describe("what is valid", () => {
   test("an empty file, or one of comments, is all defaults", () => {

@@ -20,6 +20,9 @@ export interface Running {
 export interface Sections {
   gateway?: Partial<Config["gateway"]>;
   limits?: Partial<Config["limits"]>;
+  auth?: Partial<Config["auth"]>;
+  quotas?: Partial<Config["quotas"]>;
+  bans?: Partial<Config["bans"]>;
 }
 
 const running: { gateway: Gateway; clients: ControlClient[] }[] = [];
@@ -38,6 +41,9 @@ export function configOf(sections: Sections = {}): Config {
   const config = configSchema.parse({});
   Object.assign(config.gateway, { bind_address: "127.0.0.1", tcp_port: 0 }, sections.gateway);
   Object.assign(config.limits, sections.limits);
+  Object.assign(config.auth, sections.auth);
+  Object.assign(config.quotas, sections.quotas);
+  Object.assign(config.bans, sections.bans);
   config.admin.port = "off";
   return config;
 }

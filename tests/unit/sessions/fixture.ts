@@ -1,4 +1,10 @@
 /** The sessions' parts put together over two fake planes, without a control port. */
+import type { Account } from "../../../src/access/account.ts";
+import { Accounts } from "../../../src/access/accounts.ts";
+import { IdPatterns } from "../../../src/access/id-patterns.ts";
+import { Principal } from "../../../src/access/principal.ts";
+import { Standing } from "../../../src/access/standing.ts";
+import { type Config, configSchema } from "../../../src/config/schema.ts";
 import type { PlaneKind, Role } from "../../../src/data/plane.ts";
 import { BlockedPorts } from "../../../src/sessions/blocked-ports.ts";
 import { Broker, type SrtRules } from "../../../src/sessions/broker.ts";
@@ -10,6 +16,15 @@ import { EventList } from "./events.ts";
 import { FakePlane } from "./fake-plane.ts";
 import { RecordingLog } from "./recording-log.ts";
 
+export interface FakePartyOptions {
+  role: Role;
+  id: string;
+  max_conn?: number;
+  /** Whom it may meet; everybody unless told otherwise. */
+  peers?: string[];
+  accounts?: readonly Account[];
+}
+
 export class FakeParty implements Party {
   readonly role: Role;
   readonly id: string;
@@ -19,14 +34,32 @@ export class FakeParty implements Party {
   readonly remote = "192.0.2.1:1";
   readonly since_unix_ms = 0;
   readonly principal: string;
+  readonly standing: Standing;
   readonly tls = false;
   /** Why it was dismissed; null while it was not. */
   dismissed: string | null = null;
-  constructor(options: { role: Role; id: string; max_conn?: number }) {
-    this.role = options.role;
-    this.id = options.id;
-    this.principal = options.id;
+  constructor(options: FakePartyOptions) {
+    const { role, id, peers } = options;
+    this.role = role;
+    this.id = id;
+    this.principal = id;
     this.max_conn = options.max_conn ?? 1;
+    const rules = {
+      roles: [role],
+      ids: new IdPatterns([id]),
+      peers: new IdPatterns(peers ?? ["*"]),
+      limits: {},
+      expires_unix_ms: null,
+    };
+    this.standing = new Standing({
+      principal: new Principal({ name: id, rules }),
+      role,
+      id,
+      address: "192.0.2.1",
+      accounts: options.accounts ?? [],
+      scope: peers === undefined ? "" : id,
+      dismiss: (reason) => this.dismiss(reason),
+    });
   }
   granted(grant: Grant): void {
     this.grants.push(grant);
@@ -56,6 +89,7 @@ export interface FixtureOptions {
   srt?: Partial<SrtRules>;
   hello_proof?: HelloProofRule;
   encrypts_single_sessions?: boolean;
+  quotas?: Partial<Config["quotas"]>;
 }
 
 export const ZMQ_FIRST = 2300;
@@ -66,6 +100,7 @@ export class Fixture {
   readonly planes: Record<PlaneKind, FakePlane>;
   readonly pools: Record<PlaneKind, PortPool>;
   readonly registry = new Registry();
+  readonly accounts: Accounts;
   readonly blocked: BlockedPorts;
   readonly sessions: SessionTable;
   readonly broker: Broker;
@@ -79,7 +114,10 @@ export class Fixture {
           if (!this.blocked.onPlaneEvent(kind, event)) this.sessions.onPlaneEvent(kind, event);
         },
       });
-    const { log, registry } = this;
+    this.accounts = new Accounts({
+      quotas: { ...configSchema.parse({}).quotas, ...options.quotas },
+    });
+    const { log, registry, accounts } = this;
     const planes = this.planes = { zmq: plane("zmq"), srt: plane("srt") };
     const pools = this.pools = {
       zmq: pool("zmq", ZMQ_FIRST, options.zmq_ports ?? 4),
@@ -93,6 +131,7 @@ export class Fixture {
       planes,
       pools,
       registry,
+      accounts,
       log,
       onRoom,
       onBlocked: (kind, error) => this.blocked.onBlocked(kind, error),

@@ -1,0 +1,242 @@
+/**
+ * Who may do what: the one place that front doors of every protocol ask.
+ *
+ *   accept → is the address banned? → register → who is it? → may it be that? → is there a limit?
+ *          → a standing: its principal, its accounts, and how its registration is ended
+ *   pair   → has it asked too often, has it too many sessions or no bytes left, may the two meet?
+ *
+ * None of it is asked once and for all: a reload, a ban, an end of a token or of the day's bytes
+ * reaches who is here already.
+ */
+import { clearInterval, setInterval } from "node:timers";
+import { AddressSet } from "../config/address-set.ts";
+import type { Config } from "../config/schema.ts";
+import type { Log } from "../observe/log.ts";
+import type { AccessFiles } from "./access-files.ts";
+import { Accounts } from "./accounts.ts";
+import { addressGroup } from "./address-group.ts";
+import { AccessRefusal, checkRules, type Credentials, type Verdict } from "./authenticator.ts";
+import { BanBook } from "./ban-book.ts";
+import type { BanSubject } from "./ban-subject.ts";
+import type { Ban } from "./bans.ts";
+import { Gate } from "./gate.ts";
+import { DAY_FILE, dayShape } from "./kept-state.ts";
+import type { LimitReached } from "./limits.ts";
+import type { Principal } from "./principal.ts";
+import { type DismissReason, Standing } from "./standing.ts";
+import { makeStateFolder, StateFile } from "./state-file.ts";
+
+const TICK_MS = 1000;
+/** How often the day's bytes are written at most; a crash forgets so much of them. */
+const KEEP_DAY_MS = 60_000;
+
+export interface AccessOptions {
+  config: Pick<Config, "auth" | "quotas" | "bans" | "state">;
+  files: AccessFiles;
+  log: Log;
+  /** Ends all sessions with an end that this is true of. */
+  endSessions: (of: (end: Standing) => boolean, by: string) => void;
+  /** Hears all banned addresses and networks whenever they have changed. */
+  onBannedNetworks: (networks: readonly string[]) => void;
+}
+
+export class Access {
+  readonly accounts: Accounts;
+  readonly #gate: Gate;
+  readonly #bans: BanBook;
+  readonly #endSessions: AccessOptions["endSessions"];
+  readonly #directory: string;
+  readonly #day_file: StateFile<typeof dayShape> | null;
+  readonly #standings = new Set<Standing>();
+  #auth: Config["auth"];
+  #timer: ReturnType<typeof setInterval> | null = null;
+  #kept_revision = 0;
+  #kept_at = -Infinity;
+
+  constructor(options: AccessOptions) {
+    const { config: { auth, quotas, bans, state }, files, log } = options;
+    this.#auth = auth;
+    this.#gate = new Gate({ auth, files, log });
+    this.accounts = new Accounts({ quotas });
+    this.#directory = state.directory;
+    this.#bans = new BanBook({
+      bans,
+      directory: state.directory,
+      log,
+      onNetworks: options.onBannedNetworks,
+    });
+    this.#day_file = state.directory === ""
+      ? null
+      : new StateFile({ directory: state.directory, name: DAY_FILE, shape: dayShape, log });
+    this.#endSessions = options.endSessions;
+  }
+
+  /** Takes up what was kept; throws the system's error where `state.directory` cannot be made. */
+  start(): void {
+    if (this.#directory !== "") makeStateFolder(this.#directory);
+    const day = this.#day_file?.read() ?? null;
+    if (day !== null) this.accounts.resume(day);
+    this.#bans.start();
+    this.#gate.start();
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  /** Resolves when everything that is kept stands on the disk. */
+  async close(): Promise<void> {
+    if (this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+    this.#gate.close();
+    this.#kept_at = -Infinity;
+    await Promise.all([this.#bans.close(), this.#keepDay()]);
+  }
+
+  /** Lives by a new configuration and its files, and ends what they allow no longer. */
+  apply(config: Pick<Config, "auth" | "quotas" | "bans">, files: AccessFiles): void {
+    this.#auth = config.auth;
+    this.#gate.apply(config.auth, files);
+    this.#bans.apply(config.bans);
+    this.accounts.apply(config.quotas);
+    for (const standing of [...this.#standings]) {
+      if (!this.#gate.holds(standing.principal)) {
+        this.#dismiss(standing, "revoked");
+        continue;
+      }
+      const refusal = checkRules(standing.principal, standing, Date.now());
+      if (refusal !== null && refusal.reason !== "expired") this.#dismiss(standing, "revoked");
+      else this.accounts.ofPrincipal(standing.principal);
+    }
+    if (config.auth.revoke !== "sessions") return;
+    const revoked = (end: Standing) => !this.#gate.holds(end.principal);
+    this.#endSessions(revoked, "a reload that took a token back");
+  }
+
+  snapshot() {
+    return {
+      mode: this.#auth.mode,
+      registrations: this.#standings.size,
+      accounts: this.accounts.size,
+      ...this.#bans.snapshot(),
+    };
+  }
+
+  isBanned(address: string): boolean {
+    return this.#bans.hasAddress(address);
+  }
+
+  /** Who this is, or why it is nobody. Comes at once unless keys have to be fetched. */
+  authenticate(credentials: Credentials): Verdict | Promise<Verdict> {
+    const verdict = this.#gate.authenticate(credentials);
+    if (verdict instanceof Promise) return verdict.then((one) => this.#judge(one, credentials));
+    return this.#judge(verdict, credentials);
+  }
+
+  /**
+   * Lets a principal have a registration, or names the limit that forbids it. Whoever gets a standing
+   * gives it back with {@link leave}.
+   */
+  register(
+    principal: Principal,
+    options: Pick<Standing, "role" | "id" | "address"> & {
+      dismiss: (reason: DismissReason) => void;
+    },
+  ): Standing | LimitReached {
+    const accounts = [
+      this.accounts.ofPrincipal(principal),
+      this.accounts.ofAddress(addressGroup(options.address)),
+    ];
+    for (const account of accounts) {
+      const reached = account.fullFor("registrations");
+      if (reached !== null) return reached;
+    }
+    for (const account of accounts) account.registrations++;
+    const scope = this.#auth.mode === "open" ? "" : options.id;
+    const standing = new Standing({ principal, accounts, scope, ...options });
+    this.#standings.add(standing);
+    return standing;
+  }
+
+  /** The registration has ended. */
+  leave(standing: Standing): void {
+    if (!this.#standings.delete(standing)) return;
+    for (const account of standing.accounts) {
+      account.registrations--;
+      this.accounts.settle(account);
+    }
+  }
+
+  /** Somebody at this address has failed to prove anything; `failure` is the log's word for it. */
+  noteFailure(address: string, failure: string): void {
+    this.#bans.noteFailure(address, failure);
+  }
+
+  bans(): Ban[] {
+    return this.#bans.list();
+  }
+
+  /** Keeps somebody out and ends the registrations there are; throws a `BanError`. */
+  ban(
+    order: { subject: string; duration_ms: number | null; reason: string; sessions?: boolean },
+    by: string,
+  ): Ban {
+    const { ban, subject } = this.#bans.add(order, by);
+    const meant = isMeant(subject);
+    for (const standing of [...this.#standings]) {
+      if (meant(standing)) this.#dismiss(standing, "banned");
+    }
+    if (order.sessions) this.#endSessions(meant, `a ban of ${ban.subject}`);
+    return ban;
+  }
+
+  /** False where there is no such ban; throws a `BanError`. */
+  unban(subject: string, by: string): boolean {
+    return this.#bans.delete(subject, by);
+  }
+
+  #judge(verdict: Verdict, { id, address }: Credentials): Verdict {
+    let final = verdict;
+    if (!(verdict instanceof AccessRefusal)) {
+      const banned = [id, verdict.name].find((name) => this.#bans.hasId(name));
+      if (banned === undefined) return verdict;
+      final = new AccessRefusal("banned", `"${banned}" is banned`);
+    }
+    if (final instanceof AccessRefusal && !final.passing) this.noteFailure(address, final.reason);
+    return final;
+  }
+
+  #dismiss(standing: Standing, reason: DismissReason): void {
+    standing.dismiss(reason);
+    // The front door gives it back; should it not, it counts no longer all the same.
+    this.leave(standing);
+  }
+
+  #tick(): void {
+    const now = Date.now();
+    this.accounts.tidy(now);
+    this.#bans.tick(now);
+    if (this.#auth.expiry === "end") {
+      for (const standing of [...this.#standings]) {
+        const { expires_unix_ms } = standing.principal.rules;
+        if (expires_unix_ms !== null && expires_unix_ms <= now) this.#dismiss(standing, "expired");
+      }
+    }
+    void this.#keepDay();
+  }
+
+  async #keepDay(): Promise<void> {
+    const now = performance.now();
+    if (this.#day_file === null || this.#kept_revision === this.accounts.revision) return;
+    if (now - this.#kept_at < KEEP_DAY_MS) return;
+    this.#kept_at = now;
+    this.#kept_revision = this.accounts.revision;
+    await this.#day_file.write({ version: 1, ...this.accounts.dayBytes() });
+  }
+}
+
+/** Whether a ban is about somebody. */
+function isMeant({ kind, value }: BanSubject): (end: Standing) => boolean {
+  if (kind === "id") return ({ id, principal }) => id === value || principal.name === value;
+  const networks = new AddressSet([value]);
+  return ({ address }) => networks.has(address);
+}

@@ -1,0 +1,25 @@
+/** `auth.mode: open`, as V4 has always been: whoever brings any token is who it says it is. */
+import type { Authenticator, Credentials } from "./authenticator.ts";
+import { IdPatterns } from "./id-patterns.ts";
+import { Principal } from "./principal.ts";
+
+export class OpenAuthenticator implements Authenticator {
+  readonly #anybody = new IdPatterns(["*"]);
+
+  authenticate({ role, id }: Credentials): Principal {
+    return new Principal({
+      name: `${role}:${id}`,
+      rules: {
+        roles: [role],
+        ids: this.#anybody,
+        peers: this.#anybody,
+        limits: {},
+        expires_unix_ms: null,
+      },
+    });
+  }
+
+  holds(): boolean {
+    return true;
+  }
+}
