@@ -9,6 +9,8 @@ import {
   proxyLine,
   withChecksum,
 } from "../harness/proxy-header.ts";
+import { announcedRandom } from "../harness/random.ts";
+import { almostHeader } from "../fuzz/proxy-headers.ts";
 import { helloLine, type TcpEnd } from "../harness/tcp-end.ts";
 import { type Rig, type RigSettings, startTcp } from "./rig.ts";
 
@@ -144,6 +146,37 @@ describe("a trusted proxy that must send a header", () => {
       await end.turnedAway();
     });
   }
+
+  test("whatever comes where a header should, the worker lives and leaves nothing behind", async () => {
+    const random = announcedRandom("proxied strangers");
+    const reservation = await rig.open();
+    const { port } = reservation;
+    const strangers = 300;
+    for (let i = 0; i < strangers; i++) {
+      const end = await rig.connect(port);
+      // Never a hello that is one, so nobody takes a seat.
+      end.writeCarelessly(Buffer.concat([almostHeader(random), random.bytes(random.int(0, 9))]));
+      // Some are gone before they are looked at.
+      random.pick([
+        () => end.destroy(),
+        () => end.abort(),
+        () => end.halfClose(),
+        () => end.halfClose(),
+      ])();
+    }
+    let heard = 0;
+    while (heard < strangers) {
+      const event = await rig.events.take(
+        `stranger ${heard} of ${strangers}`,
+        ({ type }) => type === "rejected" || type === "shed",
+      );
+      heard += event.type === "shed" ? event.count : 1;
+    }
+    const client = await come(port, proxyLine(there), helloOf(reservation));
+    await rig.event("waiting", port);
+    client.destroy();
+    expect(rig.left("failed", port)).toEqual([]);
+  });
 
   test("one that ends within its header is turned away", async () => {
     const { port } = await rig.open();
