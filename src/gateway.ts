@@ -103,6 +103,7 @@ export class Gateway {
   readonly #planes: PerPlane<Plane>;
   readonly #pools: PerPlane<PortPool>;
   readonly #access: Access;
+  readonly #rates: RateBook;
   readonly #sessions: SessionTable;
   readonly #meter: SessionMeter;
   readonly #blocked: BlockedPorts;
@@ -136,7 +137,7 @@ export class Gateway {
     this.#version = options.version;
     this.#load = options.load ?? null;
     this.#setLogLevel = options.setLogLevel ?? (() => {});
-    const rates = new RateBook();
+    const rates = this.#rates = new RateBook();
     this.#planes = {
       zmq: make.zmq({ config, listener: this.#listener("zmq"), rates }),
       srt: make.srt({ config, listener: this.#listener("srt"), rates }),
@@ -337,6 +338,7 @@ export class Gateway {
     this.#sessions.apply(config);
     this.#control.apply(config);
     this.#access.apply(config, files);
+    for (const rate of this.#access.accounts.rates()) this.#rates.set(rate);
     this.#broker.apply(config);
     // There may be more ports and more room than before.
     this.#broker.wake();

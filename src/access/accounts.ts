@@ -3,6 +3,7 @@
  * needed and forgotten when nothing in them counts any more.
  */
 import type { Config } from "../config/schema.ts";
+import type { ByteRate } from "../data/plane.ts";
 import { Account } from "./account.ts";
 import { type AccountKind, defaultLimits, type Limits } from "./limits.ts";
 import type { Principal } from "./principal.ts";
@@ -68,6 +69,13 @@ export class Accounts {
   apply(quotas: Config["quotas"]): void {
     this.#quotas = quotas;
     for (const account of this.#accounts.values()) account.limits = this.#limitsOf(account);
+  }
+
+  /** What everybody here may carry each second, in the data planes' words; 0 is no bound. */
+  *rates(): Generator<ByteRate> {
+    for (const { key, limits } of this.#accounts.values()) {
+      yield { key, bytes_per_s: limits.bytes_per_second };
+    }
   }
 
   /** Counts what a session has carried, for those who have a limit on what they carry in a day. */

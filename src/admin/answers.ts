@@ -107,7 +107,7 @@ export const registration = z.object({
   since_unix_ms: time,
   max_conn: count,
   ports_in_use: count,
-  /** Who it has proven to be; the id itself where `auth.mode` is open. */
+  /** Who it has proven to be; `role:id` where `auth.mode` is open. */
   principal: z.string(),
   tls: z.boolean(),
 });
@@ -202,6 +202,8 @@ export const banOrder = z.strictObject({
   /** Null or absent: until it is taken back. */
   duration_ms: z.int().min(1).max(315_360_000_000).nullable().default(null),
   reason: z.string().max(256).default(""),
+  /** Ends the sessions of whoever is meant as well, not only the registrations. */
+  sessions: z.boolean().optional(),
 });
 
 export const drainOrder = z.strictObject({

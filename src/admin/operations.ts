@@ -1,4 +1,5 @@
 /** The gateway as the admin side sees it: what is there as plain rows, and the orders it carries out. */
+import { BanError } from "../access/bans.ts";
 import type { Plane, PortCounters } from "../data/plane.ts";
 import type { Role } from "../data/plane.ts";
 import type { Broker } from "../sessions/broker.ts";
@@ -30,7 +31,7 @@ interface PortFigures {
   retrans_pct: number;
 }
 
-/** Who is kept out. */
+/** Who is kept out; orders that cannot be carried out are thrown as a {@link BanError}. */
 export interface BanBook {
   bans(): BanRow[];
   ban(order: BanOrder, by: string): BanRow;
@@ -142,11 +143,11 @@ export class Operations implements AdminSource {
   }
 
   ban(order: BanOrder, by: string): BanRow {
-    return this.#options.bans.ban(order, by);
+    return orderly(() => this.#options.bans.ban(order, by));
   }
 
   unban(subject: string, by: string): boolean {
-    return this.#options.bans.unban(subject, by);
+    return orderly(() => this.#options.bans.unban(subject, by));
   }
 
   drain(deadline_ms: number | null, by: string): void {
@@ -231,5 +232,15 @@ export class Operations implements AdminSource {
       bottleneck_up: counters?.bottleneck_up ?? "unknown",
       bottleneck_down: counters?.bottleneck_down ?? "unknown",
     };
+  }
+}
+
+/** What is wrong with a ban is the mistake of whoever ordered it. */
+function orderly<T>(act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof BanError)) throw error;
+    throw new OrderError(error.code, error.found, error.allowed);
   }
 }

@@ -195,7 +195,9 @@ export class Doorway {
    * one that a proxy announces. Counts the visitor, or names what forbids it.
    */
   #admit(visitor: Visitor): AdmissionLimit | "banned" | null {
-    if (this.#isBanned(visitor.address)) return "banned";
+    // A proxy's clients are banned one by one, once it has said who they are.
+    const is_proxy = visitor.proxy === null && this.#proxies.has(visitor.address);
+    if (!is_proxy && this.#isBanned(visitor.address)) return "banned";
     const limit = this.#admission.enter(visitor.address);
     if (limit === null) visitor.counted_as = visitor.address;
     return limit;
@@ -203,12 +205,19 @@ export class Doorway {
 
   #turnAway(visitor: Visitor, limit: AdmissionLimit | "banned"): void {
     visitor.destroy();
+    const remote = visitor.address;
+    if (limit === "banned") {
+      this.#repeated.warn(
+        "banned",
+        { status: "banned", remote, door: "control" },
+        "control connections were closed: their addresses are banned",
+      );
+      return;
+    }
     this.#repeated.warn(
       limit,
-      { status: "limit_reached", limit, remote: visitor.address },
-      limit === "banned"
-        ? "control connections were closed: their address is banned"
-        : "control connections were closed: too many have not registered",
+      { status: "limit_reached", limit, remote },
+      "control connections were closed: too many have not registered",
     );
   }
 

@@ -27,7 +27,7 @@ const allowed: Record<string, readonly string[]> = {
     "src/observe",
     "src/config",
   ],
-  "src/admin": ["src/sessions", "src/data", "src/observe", "src/config"],
+  "src/admin": ["src/access", "src/sessions", "src/data", "src/observe", "src/config"],
   "src/access": ["src/data", "src/observe", "src/config"],
   "src/control": ["src/access", "src/sessions", "src/data", "src/observe", "src/config"],
   "src/sessions": ["src/access", "src/data", "src/observe", "src/config"],
