@@ -16,7 +16,9 @@
  * state of things until there is nothing left to see.
  */
 import { clearTimeout, setTimeout } from "node:timers";
+import type { Admin } from "./admin/admin.ts";
 import type { ReloadAnswer } from "./admin/answers.ts";
+import { Operations } from "./admin/operations.ts";
 import { type Changes, changesBetween } from "./config/changes.ts";
 import { crossCheck } from "./config/cross-checks.ts";
 import { Access } from "./access/access.ts";
@@ -33,7 +35,9 @@ import type { Plane, PlaneKind, PlaneListener, PlaneSnapshot, RejectStatus } fro
 import { RateBook } from "./data/rate-book.ts";
 import { SrtPlane, srtPortRange } from "./data/srt/plane.ts";
 import { TcpPlane } from "./data/tcp/plane.ts";
+import { Journal } from "./observe/journal.ts";
 import type { Log } from "./observe/log.ts";
+import { SetupTimes } from "./observe/setup-times.ts";
 import { BlockedPorts } from "./sessions/blocked-ports.ts";
 import { Broker } from "./sessions/broker.ts";
 import { Drain } from "./sessions/drain.ts";
@@ -111,6 +115,13 @@ export class Gateway {
   readonly #streams: StreamBoard;
   readonly #control: ControlServer;
   readonly #broadcasts: Broadcasts;
+  readonly #operations: Operations;
+  readonly #journal: Journal;
+  readonly #setup = new SetupTimes();
+  readonly #runtime: string;
+  readonly #logLinesLost: () => number;
+  /** Null where there is none, and until it is loaded. */
+  #admin: Admin | null = null;
   #state: GatewayState = "Starting";
   readonly #drain: Drain;
   #reloads: Promise<void> = Promise.resolve();
@@ -128,9 +139,17 @@ export class Gateway {
       /** Reads the configuration anew, or throws a {@link ConfigError}; absent: it cannot change. */
       load?: () => Config;
       setLogLevel?: (level: Config["logging"]["level"]) => void;
+      /** The version of the protocol, and what runs this program; for the admin side. */
+      protocol?: string;
+      runtime?: string;
+      /** Lines that the log could not write so far. */
+      logLinesLost?: () => number;
     },
   ) {
-    const { config, log } = options;
+    const { config } = options;
+    const log = this.#journal = new Journal({ log: options.log, ...remembered(config) });
+    this.#runtime = options.runtime ?? "";
+    this.#logLinesLost = options.logLinesLost ?? (() => 0);
     const make = options.planes ?? REAL_PLANES;
     this.#config = config;
     this.#log = log;
@@ -190,6 +209,7 @@ export class Gateway {
       limits: config.limits,
       srt: config.gosrt,
       encrypts_single_sessions: () => planes.srt.encrypts_single_sessions ?? true,
+      onGranted: (setup_ms) => this.#setup.add(setup_ms),
     });
     this.#drain = new Drain({ broker: this.#broker, sessions, log });
     this.#control = new ControlServer({
@@ -203,11 +223,30 @@ export class Gateway {
         "/streams": { read: () => this.#streams.list(), local_only: true },
       },
     });
+    const telemetry = new Telemetry({ planes, sessions, log });
     this.#broadcasts = new Broadcasts({
       audience: this.#control,
       pools,
       status: new ServerStatusReport({ registry, sessions }),
-      telemetry: new Telemetry({ planes, sessions, log }),
+      telemetry,
+    });
+    this.#operations = new Operations({
+      version: options.version,
+      protocol: options.protocol ?? "",
+      planes,
+      pools,
+      registry,
+      sessions,
+      broker: this.#broker,
+      drain: this.#drain,
+      streams: this.#streams,
+      bans: access,
+      srt_shared: config.gosrt.mode === "shared",
+      state: () => this.#state,
+      started_at_unix_ms: () => this.#started_at_unix_ms,
+      connections: () => this.#control.snapshot(),
+      figures: (port) => telemetry.figures(port),
+      reload: (by) => this.reload(by),
     });
   }
 
@@ -236,6 +275,7 @@ export class Gateway {
         },
         "the gateway serves",
       );
+      await this.#startAdmin();
       return { control_port };
     } catch (error) {
       await this.abort();
@@ -331,6 +371,8 @@ export class Gateway {
   #apply(config: Config, files: AccessFiles): void {
     this.#config = config;
     this.#setLogLevel(config.logging.level);
+    this.#journal.apply(remembered(config));
+    this.#admin?.apply(config);
     this.#streams.apply(config);
     this.#pools.zmq.resize(config.zeromq.port_range.first, config.zeromq.port_range.last);
     const srt = srtPortRange(config);
@@ -406,6 +448,28 @@ export class Gateway {
     }
   }
 
+  /** Loaded only now, when peers are served already, because its libraries take their time. */
+  async #startAdmin(): Promise<void> {
+    const config = this.#config;
+    if (config.admin.port === "off") return;
+    const { Admin } = await import("./admin/admin.ts");
+    const { pageAssets } = await import("./admin/page-assets.ts");
+    // Somebody may have asked for the end meanwhile.
+    if (this.#state !== "Running") return;
+    this.#admin = new Admin({
+      config,
+      source: this.#operations,
+      journal: this.#journal,
+      setup: this.#setup,
+      runtime: this.#runtime,
+      logLinesLost: this.#logLinesLost,
+      assets: pageAssets(),
+      isBanned: (address) => this.#access.isBanned(address),
+      onUnauthorized: (address) => this.#access.noteFailure(address, "admin_refused"),
+    });
+    await this.#admin.start();
+  }
+
   async #close(reason: string): Promise<void> {
     this.#state = "Stopping";
     const { shutdown_timeout } = this.#config.gateway;
@@ -433,7 +497,12 @@ export class Gateway {
     this.#blocked.close();
     this.#broker.stop();
     this.#sessions.close();
-    await Promise.allSettled([this.#planes.zmq.close(), this.#planes.srt.close()]);
+    this.#journal.release();
+    await Promise.allSettled([
+      this.#planes.zmq.close(),
+      this.#planes.srt.close(),
+      this.#admin?.close(),
+    ]);
     // Last, so that what sessions have carried until their end is kept.
     await this.#access.close();
   }
@@ -449,6 +518,12 @@ export class Gateway {
       port_state: portState(this.#pools),
     };
   }
+}
+
+/** How much of what happens is remembered. */
+function remembered({ admin, logging }: Config) {
+  const limits = { events_max: admin.events_max, events_bytes_max: admin.events_size_max };
+  return { limits, keeps_debug: logging.level === "debug" };
 }
 
 function noConfiguration(): ConfigError {

@@ -194,6 +194,8 @@ export const banSchema = z.object({
   since_unix_ms: time,
   /** Null: until it is taken back. */
   until_unix_ms: time.nullable(),
+  /** Made by relayx after failures, and not by a person. */
+  automatic: z.boolean(),
 });
 export const bansAnswer = z.object({ bans: z.array(banSchema) });
 export const banAnswer = banSchema;

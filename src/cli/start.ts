@@ -49,6 +49,9 @@ export async function start(
     version: PRODUCT_VERSION,
     load: () => loadWithFiles({ path, env: around.env }).config,
     setLogLevel: (level) => log.setLevel(level),
+    protocol: PROTOCOL_VERSION,
+    runtime: runtimeVersion(),
+    logLinesLost: () => log.snapshot().lines_lost,
   });
   const { NotifySocket } = await import("../data/notify-socket.ts");
   const service = new Service({

@@ -13,6 +13,8 @@ const RESTART_KEYS: ReadonlySet<string> = new Set([
   "gosrt.mode",
   "gosrt.shared_port",
   "tls.port",
+  "admin.bind_address",
+  "admin.port",
   "logging.format",
   "logging.output",
   "logging.file_path",

@@ -99,7 +99,7 @@ export class Journal implements Log {
     return this.#counts;
   }
 
-  apply(limits: JournalLimits, keeps_debug: boolean): void {
+  apply({ limits, keeps_debug }: { limits: JournalLimits; keeps_debug: boolean }): void {
     this.#limits = limits;
     this.#keeps_debug = keeps_debug;
     this.#forgetTheOldest();

@@ -53,6 +53,7 @@ export class Broker {
   #waiting_per_client_max: number;
   #srt: SrtRules;
   readonly #encrypts_single_sessions: () => boolean;
+  readonly #onGranted: (setup_ms: number) => void;
   readonly #line: WaitingLine;
   /** Every request that waits or has waited and is being opened; the time runs on for both. */
   readonly #patience: DeadlineLine<Ticket>;
@@ -75,6 +76,8 @@ export class Broker {
       srt: SrtRules;
       /** Whether a session can have a passphrase of its own; the plane knows once it has started. */
       encrypts_single_sessions: () => boolean;
+      /** Hears how long each request took from its coming to its grant. */
+      onGranted?: (setup_ms: number) => void;
     },
   ) {
     const { registry, limits } = options;
@@ -85,6 +88,7 @@ export class Broker {
     this.#repeated = new RepeatedLines({ log: options.log });
     this.#srt = options.srt;
     this.#encrypts_single_sessions = options.encrypts_single_sessions;
+    this.#onGranted = options.onGranted ?? (() => {});
     this.#waiting_max = limits.waiting_requests_max;
     this.#waiting_per_client_max = limits.waiting_requests_per_client_max;
     this.#line = new WaitingLine({ isOnline: (id) => registry.server(id) !== undefined });
@@ -97,7 +101,13 @@ export class Broker {
   /** Takes a front end's request; the answer, if there is one, comes through the asker. */
   request(asker: Party, request: PairRequest): void {
     const { request_id, server_id } = request;
-    const ticket: Ticket = { turn: this.#next_turn++, asker, request, timed_out: false };
+    const ticket: Ticket = {
+      turn: this.#next_turn++,
+      asker,
+      request,
+      asked_at: performance.now(),
+      timed_out: false,
+    };
     const mistake = this.#mistakeOf(request);
     if (mistake !== null) {
       this.#repeated.warn(
@@ -337,6 +347,7 @@ export class Broker {
     if (complete && both_online && allowed && this.#refusing === null) {
       this.#patience.delete(ticket);
       this.#grant(server, asker, session);
+      this.#onGranted(performance.now() - ticket.asked_at);
       return;
     }
     this.#sessions.release(session);

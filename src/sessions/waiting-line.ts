@@ -14,6 +14,8 @@ export interface Ticket {
   readonly turn: number;
   readonly asker: Party;
   readonly request: PairRequest;
+  /** `performance.now()` when it came. */
+  readonly asked_at: number;
   /** It has waited for as long as is allowed. */
   timed_out: boolean;
 }

@@ -96,7 +96,7 @@ export class FakeSource implements AdminSource {
       throw new OrderError("bad_subject", order.subject, "address:… or id:…");
     }
     const { subject, reason } = order;
-    const row = { subject, reason, since_unix_ms: 1, until_unix_ms: null };
+    const row = { subject, reason, since_unix_ms: 1, until_unix_ms: null, automatic: false };
     this.banned.push(row);
     return row;
   }

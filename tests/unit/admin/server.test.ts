@@ -132,6 +132,7 @@ describe("orders", () => {
       reason: "why",
       since_unix_ms: 1,
       until_unix_ms: null,
+      automatic: false,
     }]);
     expect(await order("DELETE", "/api/v1/bans/id%3Ax")).toEqual([200, { ended: 1 }]);
     expect((await order("POST", "/api/v1/drain", { deadline_ms: 5000 }))[1]).toMatchObject({

@@ -146,7 +146,7 @@ describe("what is printed", () => {
 });
 
 describe("what is asked", () => {
-  const ban = { subject: "s", reason: "", since_unix_ms: 0, until_unix_ms: null };
+  const ban = { subject: "s", reason: "", since_unix_ms: 0, until_unix_ms: null, automatic: false };
   const explained = { subject: "x", is: "unknown", sentences: ["nothing"], events: [] };
   test.each<[string[], unknown, string, string]>([
     [["kick", "00ff"], { ended: 1 }, "DELETE /api/v1/sessions/00ff", ""],

@@ -125,7 +125,7 @@ test("an event that is larger than the bound is not kept, and nothing breaks", (
 test("new bounds apply at once", () => {
   const { journal: kept } = journal();
   for (let i = 0; i < 25; i++) kept.info({ status: "tick", i }, "m");
-  kept.apply({ events_max: 5, events_bytes_max: 10_000_000 }, false);
+  kept.apply({ limits: { events_max: 5, events_bytes_max: 10_000_000 }, keeps_debug: false });
   expect(kept.snapshot().events).toBe(5);
 });
 
