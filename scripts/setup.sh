@@ -20,6 +20,8 @@ case "$purpose" in
     # The shells that completions are for; what checks man pages and the unit, and, where the tests
     # do not run as root, what lets a package be installed all the same.
     packages+=(zsh fish mandoc systemd fakeroot)
+    # The browser that the dashboard is looked at with.
+    packages+=(chromium)
     ;;
   # dpkg-deb makes the package, and every Debian has it.
   package) ;;

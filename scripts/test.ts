@@ -20,6 +20,7 @@ const CHECKS: readonly (readonly string[])[] = [
   ["deno", "fmt", "--check"],
   ["deno", "lint"],
   ["tsc", "--noEmit"],
+  ["tsc", "--noEmit", "-p", "src/admin/page"],
 ];
 
 /** The longest any file of tests may take. */

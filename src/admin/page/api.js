@@ -122,10 +122,10 @@ function readToken() {
 }
 
 /**
- * A stranger's id as a part of a path. Half a surrogate pair has no encoding, so it is replaced; the
+ * A stranger's id as a part of an address. Half a surrogate pair has no encoding, so it is replaced; the
  * gateway then says that it knows nobody of that name.
  * @param {string} text
  */
-export function segment(text) {
+export function encoded(text) {
   return encodeURIComponent(text.toWellFormed());
 }

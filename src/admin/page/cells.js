@@ -1,5 +1,5 @@
 /** Cells that several tables have: names of peers, values per port, and buttons. */
-import { segment } from "./api.js";
+import { encoded } from "./api.js";
 import { el, setAttribute, setChildCount, setText } from "./dom.js";
 import { ID_LENGTH_MAX_ALONE, legible } from "./format.js";
 
@@ -34,7 +34,7 @@ export function makeSubjectLink(parent) {
  * @param {string} id
  */
 export function subjectHref(id) {
-  return `#explain=${segment(id)}`;
+  return `#explain=${encoded(id)}`;
 }
 
 /**

@@ -2,7 +2,7 @@
  * What is known of one session or one id: the gateway's sentences, what it does now, and the events
  * that are recorded. It has an address of its own (`#explain=…`), so it can be kept and passed on.
  */
-import { RefusedError, segment, UnreachableError } from "./api.js";
+import { encoded, RefusedError, UnreachableError } from "./api.js";
 import { fillId, subjectHref } from "./cells.js";
 import { keepFocusInside, openModal } from "./dialog.js";
 import { el, setText } from "./dom.js";
@@ -98,7 +98,7 @@ export class ExplainView {
     const subject = this.#subject;
     try {
       /** @type {ExplainAnswer} */
-      const answer = await this.#api.get(`explain/${segment(subject)}`);
+      const answer = await this.#api.get(`explain?subject=${encoded(subject)}`);
       if (subject !== this.#subject) return;
       setText(this.#error, "");
       this.#show(answer);
@@ -143,9 +143,9 @@ export class ExplainView {
 
 /** @param {string} hash */
 function subjectOf(hash) {
-  const [, encoded = ""] = /^#explain=(.*)$/s.exec(hash) ?? [];
+  const [, text = ""] = /^#explain=(.*)$/s.exec(hash) ?? [];
   try {
-    return decodeURIComponent(encoded);
+    return decodeURIComponent(text);
   } catch {
     // Somebody has cut the address in the middle of a character.
     return "";

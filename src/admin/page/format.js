@@ -3,7 +3,7 @@
 const COUNT = new Intl.NumberFormat("en");
 
 /** What a name is cut to where it is one of many, and where it is looked at alone. Characters. */
-export const ID_LENGTH_MAX = 40;
+export const ID_LENGTH_MAX = 32;
 export const ID_LENGTH_MAX_ALONE = 400;
 
 /** @param {number} value */

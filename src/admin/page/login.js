@@ -33,10 +33,10 @@ export class Login {
     out.addEventListener("click", () => onToken(""));
   }
 
-  /** @param {{ had_token: boolean }} state A token was given, and it was not taken. */
-  ask({ had_token }) {
+  /** @param {{ refusal: string }} state Why the token that was given is not taken; "" is none given. */
+  ask({ refusal }) {
     this.#input.value = "";
-    setText(this.#error, had_token ? "The gateway does not know this token." : "");
+    setText(this.#error, refusal === "" ? "" : `Not taken: ${refusal}.`);
     this.#toggle(true);
     this.#input.focus();
   }

@@ -156,9 +156,9 @@ const poller = new Poller({
   onContact: (state) => {
     contact.show(state);
     if (state.is === "unauthorized") {
-      const had_token = api.has_token;
+      const refusal = api.has_token ? state.reason : "";
       api.setToken("");
-      login.ask({ had_token });
+      login.ask({ refusal });
     } else if (state.is === "live") {
       login.done({ has_token: api.has_token });
     }

@@ -1,5 +1,5 @@
 /** The orders that the page can give, each with what it says before it is given. */
-import { segment } from "./api.js";
+import { encoded } from "./api.js";
 import { el } from "./dom.js";
 import { counted, duration, legible } from "./format.js";
 import { planeName } from "./words.js";
@@ -64,7 +64,7 @@ export class Orders {
       ],
       order: "Kick session",
       run: async () => {
-        await this.#order("DELETE", `sessions/${segment(session_id)}`);
+        await this.#order("DELETE", `sessions/${encoded(session_id)}`);
         return `Session ${legible(session_id)} was ended.`;
       },
     });
@@ -90,7 +90,8 @@ export class Orders {
       fields: sessions > 0 ? [label] : undefined,
       order: `Kick ${role}`,
       run: async () => {
-        const path = `registrations/${segment(role)}/${segment(id)}?sessions=${box.checked}`;
+        // Behind the question mark an id may be anything, even two dots.
+        const path = `registrations/${role}?id=${encoded(id)}&sessions=${box.checked}`;
         const { ended } = await this.#order("DELETE", path);
         const also = box.checked ? ` with ${counted(ended, "session")}` : "";
         return `The registration of ${role} ${legible(id)} was ended${also}.`;
@@ -148,7 +149,7 @@ export class Orders {
       order: "Take back",
       harmless: true,
       run: async () => {
-        await this.#order("DELETE", `bans/${segment(subject)}`);
+        await this.#order("DELETE", `bans/${encoded(subject)}`);
         return `The ban of ${legible(subject)} was taken back.`;
       },
     });

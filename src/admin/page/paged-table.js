@@ -6,19 +6,14 @@
  */
 import { counted } from "./format.js";
 import { el, setAttribute, setText } from "./dom.js";
+import { KeyedRows } from "./keyed-rows.js";
 
 /** Orders by figures that change all the time are made anew at most this often, ms. */
 const LIVELY_ORDER_MS = 4000;
 
 /**
  * @template Row
- * @typedef {object} Column
- * @property {string} label The heading, and the label of the value on a narrow screen.
- * @property {(row: Row) => string | number} [sort] What to sort by; without it the column has no order.
- * @property {boolean} [descending_first]
- * @property {boolean} [lively] Its order changes by itself.
- * @property {string} [class]
- * @property {(cell: HTMLElement) => (row: Row) => void} make Builds a cell once; the answer fills it.
+ * @typedef {import("./keyed-rows.js").Column<Row>} Column
  */
 
 /** @template Row */
@@ -33,16 +28,16 @@ export class PagedTable {
   #next = el("button", { type: "button" }, "Next");
   #size = el("select", { "aria-label": "Rows per page" });
   #filter = el("input", { type: "search", autocomplete: "off", spellcheck: "false" });
+  #bar = el("div", { class: "table-bar" });
   #wrap = el("div", { class: "table-wrap" });
   #pager;
+  #lines;
   /** @type {HTMLTableCellElement[]} */
   #headings = [];
   /** @type {Row[]} */
   #rows = [];
   /** All keys that pass the filter, in their order. @type {string[]} */
   #order = [];
-  /** @type {Map<string, { element: HTMLTableRowElement, fill: ((row: Row) => void)[] }>} */
-  #shown = new Map();
   #page = 0;
   #sorted_at = 0;
   #sort;
@@ -71,7 +66,8 @@ export class PagedTable {
     for (const size of [10, 25, 50, 100]) {
       this.#size.append(el("option", { value: String(size) }, `${size} rows`));
     }
-    this.#size.value = String(options.page_rows ?? 25);
+    const is_narrow = matchMedia("(max-width: 759px)").matches;
+    this.#size.value = String(is_narrow ? 10 : options.page_rows ?? 25);
     const table = el(
       "table",
       { role: "table", "aria-label": options.name },
@@ -80,8 +76,13 @@ export class PagedTable {
     );
     this.#wrap.append(table);
     this.#pager = el("div", { class: "pager" }, this.#previous, this.#next, this.#size);
-    const bar = el("div", { class: "table-bar" }, this.#filter, this.#range, this.#held);
-    options.root.append(bar, this.#told, this.#wrap, this.#empty, this.#pager);
+    this.#bar.append(this.#filter, this.#range, this.#held);
+    this.#lines = new KeyedRows({
+      body: this.#body,
+      columns: options.columns,
+      fallback: this.#filter,
+    });
+    options.root.append(this.#bar, this.#told, this.#wrap, this.#empty, this.#pager);
     this.#listen();
     this.#render(true);
   }
@@ -163,7 +164,7 @@ export class PagedTable {
     this.#page = Math.min(Math.max(0, this.#page), pages - 1);
     const first = this.#page * size;
     const keys = this.#order.slice(first, first + size);
-    this.#place(keys, by_key);
+    this.#lines.show(keys, by_key);
     this.#renderBar({ first, shown: keys.length, pages });
   }
 
@@ -197,72 +198,6 @@ export class PagedTable {
       .map(({ key }) => key);
   }
 
-  /**
-   * @param {string[]} keys
-   * @param {Map<string, Row>} by_key
-   */
-  #place(keys, by_key) {
-    const wanted = new Set(keys);
-    const focused = this.#focusedPlace();
-    for (const [key, { element }] of this.#shown) {
-      if (wanted.has(key)) continue;
-      element.remove();
-      this.#shown.delete(key);
-    }
-    let at = this.#body.firstElementChild;
-    for (const key of keys) {
-      const row = /** @type {Row} */ (by_key.get(key));
-      const line = this.#shown.get(key) ?? this.#makeRow(key);
-      for (const fill of line.fill) fill(row);
-      if (line.element === at) at = at.nextElementSibling;
-      else this.#body.insertBefore(line.element, at);
-    }
-    if (focused) this.#restoreFocus(focused);
-  }
-
-  /** @param {string} key */
-  #makeRow(key) {
-    const element = el("tr", { role: "row" });
-    const fill = this.#options.columns.map((column) => {
-      const cell = el("td", { role: "cell", "data-label": column.label });
-      if (column.class) cell.className = column.class;
-      element.append(cell);
-      return column.make(cell);
-    });
-    const line = { element, fill };
-    this.#shown.set(key, line);
-    return line;
-  }
-
-  #focusedPlace() {
-    const control = document.activeElement;
-    if (!(control instanceof HTMLElement) || !this.#body.contains(control)) return null;
-    const cell = control.closest("td");
-    const row = cell?.parentElement;
-    if (!cell || !row) return null;
-    return {
-      control,
-      row: [...this.#body.children].indexOf(row),
-      cell: [...row.children].indexOf(cell),
-    };
-  }
-
-  /**
-   * Moving an element takes its focus, and a row that is gone takes its control along: then the
-   * control of the row in its place is next, or the table's filter where no row is left.
-   * @param {{ control: HTMLElement, row: number, cell: number }} focused
-   */
-  #restoreFocus({ control, row, cell }) {
-    if (control.isConnected) {
-      if (document.activeElement !== control) control.focus({ preventScroll: true });
-      return;
-    }
-    const lines = this.#body.children;
-    const place = lines[Math.min(row, lines.length - 1)]?.children[cell];
-    const next = place?.querySelector("button, a") ?? this.#filter;
-    /** @type {HTMLElement} */ (next).focus({ preventScroll: true });
-  }
-
   /** @param {{ first: number, shown: number, pages: number }} page */
   #renderBar({ first, shown, pages }) {
     const { one, many } = this.#options;
@@ -276,16 +211,29 @@ export class PagedTable {
     this.#empty.hidden = found > 0;
     this.#wrap.hidden = found === 0;
     this.#pager.hidden = total <= 10;
-    this.#filter.hidden = total === 0 && this.#filter.value === "";
+    this.#bar.hidden = total === 0 && this.#filter.value === "";
     this.#held.hidden = !this.#inside || !this.#options.columns[this.#sort.column].lively;
-    this.#previous.disabled = this.#page === 0;
-    this.#next.disabled = this.#page >= pages - 1;
+    disable(this.#previous, this.#page === 0, this.#next);
+    disable(this.#next, this.#page >= pages - 1, this.#previous);
     for (const [at, heading] of this.#headings.entries()) {
       const is_sorted = at === this.#sort.column;
       const order = this.#sort.descending ? "descending" : "ascending";
       setAttribute(heading, "aria-sort", is_sorted ? order : null);
     }
   }
+}
+
+/**
+ * A button that is disabled loses the focus, so its counterpart gets it.
+ * @param {HTMLButtonElement} button
+ * @param {boolean} disabled
+ * @param {HTMLButtonElement} other
+ */
+function disable(button, disabled, other) {
+  if (button.disabled === disabled) return;
+  const had_focus = document.activeElement === button;
+  button.disabled = disabled;
+  if (had_focus) other.focus();
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { svg } from "./dom.js";
 
-const HEIGHT_PX = 190;
+const HEIGHT_PX_MIN = 190;
 const MARGIN = { top: 10, right: 10, bottom: 22, left: 74 };
 
 /**
@@ -27,6 +27,7 @@ export class Plot {
   /** @type {Readings} */
   #readings = { up: [], down: [] };
   #width = 0;
+  #height = HEIGHT_PX_MIN;
   /** How many seconds ago the cursor stands; null: there is none. @type {number | null} */
   #ago = null;
 
@@ -66,9 +67,8 @@ export class Plot {
 
   #draw() {
     this.#width = Math.max(160, this.#root.clientWidth);
-    this.#svg.setAttribute("viewBox", `0 0 ${this.#width} ${HEIGHT_PX}`);
-    this.#svg.setAttribute("width", String(this.#width));
-    this.#svg.setAttribute("height", String(HEIGHT_PX));
+    this.#height = Math.max(HEIGHT_PX_MIN, this.#root.clientHeight);
+    this.#svg.setAttribute("viewBox", `0 0 ${this.#width} ${this.#height}`);
     const { up, down } = this.#readings;
     const step = niceStep(Math.max(1000, ...up, ...down) / 4);
     const top = step * Math.max(1, Math.ceil(Math.max(...up, ...down, 0) / step));
@@ -76,7 +76,7 @@ export class Plot {
     const up_path = this.#path(up, top);
     this.#up.setAttribute("d", up_path);
     this.#down.setAttribute("d", this.#path(down, top));
-    const floor = HEIGHT_PX - MARGIN.bottom;
+    const floor = this.#height - MARGIN.bottom;
     const left = this.#x(up.length - 1);
     this.#area.setAttribute("d", up.length > 1 ? `${up_path}V${floor}H${left}Z` : "");
     this.#drawCursor();
@@ -99,7 +99,7 @@ export class Plot {
     for (let ago = 0; ago <= this.#seconds; ago += every_s) {
       const text = {
         x: String(this.#x(Math.min(ago, this.#seconds - 1))),
-        y: String(HEIGHT_PX - 6),
+        y: String(this.#height - 6),
         "text-anchor": ago === 0 ? "end" : ago >= this.#seconds ? "start" : "middle",
       };
       const words = ago === 0 ? "now" : `−${ago / 60} min`;
@@ -119,7 +119,7 @@ export class Plot {
    * @param {number} top
    */
   #y(value, top) {
-    const room = HEIGHT_PX - MARGIN.top - MARGIN.bottom;
+    const room = this.#height - MARGIN.top - MARGIN.bottom;
     return round(MARGIN.top + room * (1 - value / top));
   }
 
@@ -141,7 +141,7 @@ export class Plot {
     this.#cursor.setAttribute("x1", x);
     this.#cursor.setAttribute("x2", x);
     this.#cursor.setAttribute("y1", String(MARGIN.top));
-    this.#cursor.setAttribute("y2", String(HEIGHT_PX - MARGIN.bottom));
+    this.#cursor.setAttribute("y2", String(this.#height - MARGIN.bottom));
   }
 
   /** @param {PointerEvent} event */

@@ -19,7 +19,7 @@ const REFUSED_MS = 5000;
  * @property {number} period_ms
  * @property {(answer: any) => void} show
  *
- * @typedef {{ is: "connecting" } | { is: "live" } | { is: "paused" } | { is: "unauthorized" }
+ * @typedef {{ is: "connecting" } | { is: "live" } | { is: "paused" } | { is: "unauthorized", reason: string }
  *   | { is: "lost", since_unix_ms: number, retry_at_unix_ms: number, reason: string }} Contact
  */
 
@@ -103,9 +103,8 @@ export class Poller {
     if (run !== this.#run) return;
     this.#asking = false;
     const errors = results.flatMap((result) => result.status === "rejected" ? result.reason : []);
-    if (errors.some((error) => error instanceof RefusedError && error.status === 401)) {
-      return this.#set({ is: "unauthorized" });
-    }
+    const unwelcome = errors.find(isUnwelcome);
+    if (unwelcome) return this.#set({ is: "unauthorized", reason: unwelcome.message });
     const lost = errors.find((error) => error instanceof UnreachableError);
     if (lost) return this.#onLost(lost);
     const other = errors.find((error) => !(error instanceof RefusedError));
@@ -132,7 +131,7 @@ export class Poller {
       subject.due_at = began_at +
         Math.max(subject.period_ms, REST_FACTOR * took_ms) - ROUND_MS / 2;
     } catch (error) {
-      if (error instanceof RefusedError && error.status !== 401 && run === this.#run) {
+      if (error instanceof RefusedError && !isUnwelcome(error) && run === this.#run) {
         this.#onRefused(subject.name, error);
         subject.due_at = began_at + REFUSED_MS;
       }
@@ -155,4 +154,13 @@ export class Poller {
     this.#contact = contact;
     this.#onContact(contact);
   }
+}
+
+/**
+ * The token is missing or wrong, or too many wrong ones have come from here.
+ * @param {unknown} error
+ * @returns {error is RefusedError}
+ */
+function isUnwelcome(error) {
+  return error instanceof RefusedError && (error.status === 401 || error.status === 429);
 }

@@ -5,6 +5,8 @@
 
 /** @typedef {import("./words.js").PortLetter} PortLetter */
 
+const SMALL_PX = 10;
+
 /**
  * @typedef {object} Ink The page's colours at this moment.
  * @property {string} surface
@@ -37,7 +39,7 @@ export function inkOf(element) {
 }
 
 /**
- * Idle is an outline, reserved half of a fill, occupied a fill, blocked a cross in a fill and leaving
+ * Idle is an outline, or a dot where it is small, reserved half of a fill, occupied a fill, blocked a cross in a fill and leaving
  * a broken outline around a bar.
  * @param {CanvasRenderingContext2D} context
  * @param {{ x: number, y: number, width: number, height: number }} box
@@ -75,7 +77,10 @@ export function drawPort(context, { x, y, width, height }, letter, ink) {
       context.setLineDash([]);
       return;
     default:
-      outline(ink.idle);
+      if (Math.min(width, height) >= SMALL_PX) return outline(ink.idle);
+      // Thousands of outlines would drown what is to be seen among them.
+      context.fillStyle = ink.idle;
+      context.fillRect(x + width / 2 - 1, y + height / 2 - 1, 2, 2);
   }
 
   /** @param {string} colour */

@@ -111,7 +111,7 @@ export class PortMap {
         context.fillStyle = ink.text;
         context.textAlign = "right";
         const number = String(pool.first + row * this.#columns);
-        context.fillText(number, LABEL_PX - 8, y + size.height / 2 + 1);
+        context.fillText(number, LABEL_PX - 8, Math.max(6, y + size.height / 2 + 1));
       }
       this.#drawRow(context, ink, { row, y, left });
     }

@@ -144,7 +144,7 @@ function makeItem() {
  * @param {number} now
  */
 function fillItem(item, { last, count }, now) {
-  const [head, means, detail] = item.children;
+  const [head, means, more] = item.children;
   const [time, word, times, who] = head.children;
   setText(time, clock(last.time_unix_ms));
   setAttribute(time, "datetime", new Date(last.time_unix_ms).toISOString());
@@ -153,8 +153,9 @@ function fillItem(item, { last, count }, now) {
   setText(times, count > 1 ? `${count} times` : "");
   fillWho(/** @type {HTMLElement} */ (who), last);
   setText(means, refusalMeaning(last.status));
-  const { detail: found, error, code, limit, reason } = last.fields;
+  const { detail, found, error, code, limit, reason } = last.fields;
   const parts = [
+    detail,
     found,
     error,
     reason,
@@ -162,7 +163,7 @@ function fillItem(item, { last, count }, now) {
     code && `code ${text(code)}`,
   ];
   const words = [last.message, ...parts.filter(Boolean).map(text)];
-  fillId(/** @type {HTMLElement} */ (detail), words.join(" · "), 240);
+  fillId(/** @type {HTMLElement} */ (more), words.join(" · "), 240);
 }
 
 /**

@@ -60,7 +60,7 @@ export class SessionsView {
           return ({ session_id }) => fill(session_id);
         },
       },
-      { label: "Ends", sort: ({ client_id }) => client_id, make: makeEnds },
+      { label: "Ends", class: "ends", sort: ({ client_id }) => client_id, make: makeEnds },
       { label: "Ports", sort: ({ ports }) => ports[0]?.port ?? 0, make: perPort(portWords) },
       figure("Up", (port) => port.bps_up, rate),
       figure("Down", (port) => port.bps_down, rate),
@@ -142,7 +142,8 @@ function perPort(text) {
 
 /** @param {SessionPort} port */
 function portWords({ kind, port, phase }) {
-  const place = `${planeName(kind)} ${port}`;
+  // A blank that does not break.
+  const place = `${planeName(kind)}\u00a0${port}`;
   return phase === "occupied" ? place : `${place}, ${phase}`;
 }
 
@@ -163,7 +164,7 @@ function makeEnds(cell) {
   return (session) => {
     for (const { role, fill, remotes } of ends) {
       fill(session[`${role}_id`]);
-      const from = session.ports.flatMap((port) => port[`${role}_remote`] ?? []);
+      const from = oneOfEachHost(session.ports.flatMap((port) => port[`${role}_remote`] ?? []));
       const places = setChildCount(remotes, from.length, () => el("span", { class: "remote" }));
       for (const [at, place] of places.entries()) fillId(place, from[at]);
     }
@@ -183,4 +184,13 @@ function makeHeldBack(cell) {
       line.classList.toggle("trouble", trouble);
     }
   };
+}
+
+/**
+ * An end comes to both its ports from one address as a rule, which is then said once.
+ * @param {string[]} remotes
+ */
+function oneOfEachHost(remotes) {
+  const hosts = remotes.map((remote) => remote.slice(0, remote.lastIndexOf(":")));
+  return remotes.filter((_, at) => hosts.indexOf(hosts[at]) === at);
 }

@@ -35,7 +35,7 @@ export class Summary {
       tcp: figure(root, "TCP ports in use"),
       srt: figure(root, "SRT ports in use"),
       carried: figure(root, "Carried since the start"),
-      workers: figure(root, "Workers"),
+      workers: figure(root, "Longest turn of a worker"),
     };
   }
 
@@ -122,12 +122,14 @@ function workersWords(planes) {
   const hang = planes.some(({ loop_lag_ms }) => loop_lag_ms.includes(null));
   const replaced = planes.reduce((sum, plane) => sum + plane.workers_replaced, 0);
   const lags = planes.map(({ kind, loop_lag_ms }) => {
-    const longest = Math.max(0, ...loop_lag_ms.map((lag) => lag ?? 0));
-    const words = loop_lag_ms.includes(null) ? "does not turn" : milliseconds(longest);
-    return { text: `${planeName(kind)} ${words}`, longest };
+    const words = loop_lag_ms.map((lag) => lag === null ? "does not turn" : milliseconds(lag));
+    return `${planeName(kind)} ${words.join(", ")}`;
   });
-  const notes = ["longest turn of a loop"];
-  if (replaced > 0) notes.push(`${count(replaced)} replaced`);
-  const late = lags.some(({ longest }) => longest > LAG_MS_MAX);
-  return [lags.map(({ text }) => text).join(", "), notes.join("; "), hang || late || replaced > 0];
+  const longest = Math.max(0, ...planes.flatMap(({ loop_lag_ms }) => loop_lag_ms.map(Number)));
+  if (replaced > 0) lags.push(`${count(replaced)} replaced`);
+  return [
+    hang ? "hang" : milliseconds(longest),
+    lags.join("; "),
+    hang || longest > LAG_MS_MAX || replaced > 0,
+  ];
 }

@@ -22,7 +22,7 @@ export class Traces {
       let readings = this.#bySession.get(session_id);
       if (readings === undefined) {
         if (this.#bySession.size >= SESSIONS_MAX) continue;
-        readings = new Float32Array(READINGS);
+        readings = new Float32Array(READINGS).fill(NaN);
         this.#bySession.set(session_id, readings);
       }
       readings.copyWithin(0, 1);
@@ -52,11 +52,13 @@ export class Traces {
 
 /** @param {Float32Array} readings */
 function points(readings) {
-  const top = Math.max(1, ...readings);
+  // What was before the page was opened is not known, and no line is drawn for it.
+  const first = readings.findIndex((value) => !Number.isNaN(value));
+  const top = Math.max(1, ...readings.subarray(first));
   const at = (/** @type {number} */ value, /** @type {number} */ i) => {
     const x = (i * WIDTH_PX) / (READINGS - 1);
     const y = HEIGHT_PX - 2 - (value / top) * (HEIGHT_PX - 4);
     return `${x.toFixed(1)},${y.toFixed(1)}`;
   };
-  return [...readings].map(at).join(" ");
+  return [...readings].map(at).slice(first).join(" ");
 }

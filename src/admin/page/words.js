@@ -34,9 +34,8 @@ function bottleneck(word, direction) {
       return `the ${to} does not take what it is sent`;
     case "relay":
       return "relayx or its machine does not keep up";
-    case "rate_limit":
-    case "quota":
-      return "a byte rate that it is allowed";
+    case "rate":
+      return "the byte rate of its principal or address";
     default:
       return word;
   }
@@ -77,6 +76,8 @@ export function streamHeldBackBy(word) {
       return "this viewer does not take what it is sent";
     case "relay":
       return "relayx or its machine does not keep up";
+    case "rate":
+      return "the byte rate that it is allowed";
     case "sender":
       return "nothing";
     case "idle":
@@ -104,11 +105,10 @@ export const REFUSALS = /** @type {Readonly<Record<string, string>>} */ ({
   stream_busy: "Somebody publishes this stream already, and takeover is refuse.",
   stream_full: "The stream has as many viewers as viewers_max allows.",
   encryption_error: "The SRT passphrase is missing or wrong.",
-  proxy_error: "The PROXY protocol's header is missing or wrong, or its sender is not trusted.",
+  proxy_error: "A trusted proxy's PROXY header is missing or cannot be read.",
   tls_error: "The TLS handshake failed: certificate, version or cipher.",
   banned: "The address or the id is banned.",
-  admin_refused: "A request to this admin server was refused.",
-  admin_unauthorized: "A request to this admin server had no token or a wrong one.",
+  admin_refused: "A request to this admin port was refused: token, host or form.",
   port_blocked: "A port cannot be opened: another program may have it.",
   plane_failed: "A worker died and was replaced; its sessions have ended.",
 });
