@@ -17,6 +17,8 @@ case "$purpose" in
       gstreamer1.0-plugins-bad)
     # The independent sender of PROXY headers.
     packages+=(haproxy)
+    # What makes certificates, and TLS clients that are not ours.
+    packages+=(openssl curl)
     # The shells that completions are for; what checks man pages and the unit, and, where the tests
     # do not run as root, what lets a package be installed all the same.
     packages+=(zsh fish mandoc systemd fakeroot)

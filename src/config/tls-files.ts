@@ -109,7 +109,7 @@ export function expiryWarning(
   if (not_after_unix_ms <= now_unix_ms) {
     return { days, message: "the certificate has expired; peers that check it turn away" };
   }
-  return { days, message: `the certificate expires in ${days} days` };
+  return { days, message: `the certificate expires in ${days} ${days === 1 ? "day" : "days"}` };
 }
 
 /** Collects a finding instead of passing it on, so that one run shows those of all files. */

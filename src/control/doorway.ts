@@ -255,8 +255,10 @@ export class Doorway {
         header_bytes = header.bytes;
         if (!this.#announce(visitor, header.source)) return null;
       } else if (header.type === "invalid" || this.#config.proxy_protocol.mode === "required") {
-        const error = header.type === "invalid" ? header.detail : "no PROXY header";
-        this.#refuse(visitor, "proxy_error", error, "a connection from a proxy is closed");
+        const error = header.type === "invalid"
+          ? header.detail
+          : "no PROXY header, which proxy_protocol.mode requires of a trusted address";
+        this.#refuse(visitor, "proxy_header_error", error, "a connection from a proxy is closed");
         return null;
       }
       visitor.awaited = "first byte";

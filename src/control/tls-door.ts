@@ -6,6 +6,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import { setImmediate } from "node:timers";
 import { createServer, type PeerCertificate, type Server, type TLSSocket } from "node:tls";
 import type { Config } from "../config/schema.ts";
 import { expiryWarning, readTlsFiles, type TlsMaterial } from "../config/tls-files.ts";
@@ -50,12 +51,16 @@ export class TlsDoor {
 
   /** `first` is what has been read from the connection; `onOutcome` is called once, or never if it closes. */
   take(socket: Socket, first: Buffer, onOutcome: OnOutcome): void {
-    if (this.#server === null) throw new Error("TLS is not configured");
+    const server = this.#server;
+    if (server === null) throw new Error("TLS is not configured");
     this.#handshakes.set(socket, onOutcome);
     socket.once("close", () => this.#handshakes.delete(socket));
     socket.pause();
     socket.unshift(first);
-    this.#server.emit("connection", socket);
+    // Deno loses bytes that arrive while a connection changes hands in the midst of a read.
+    setImmediate(() => {
+      if (!socket.destroyed) server.emit("connection", socket);
+    });
   }
 
   #createServer(tls: Config["tls"], material: TlsMaterial): Server {
@@ -111,13 +116,19 @@ function secure(socket: TLSSocket, certificate_name: string | null): TlsOutcome 
 function judge(socket: TLSSocket, is_required: boolean): TlsOutcome {
   const certificate = socket.getPeerCertificate();
   const is_given: boolean = certificate?.raw instanceof Uint8Array;
-  if (is_given && socket.authorized) return secure(socket, certificateName(certificate));
+  // Of a session that is resumed the certificate was checked when it began.
+  const has_ended = is_given && Date.parse(certificate.valid_to) < Date.now();
+  if (is_given && socket.authorized && !has_ended) {
+    return secure(socket, certificateName(certificate));
+  }
   if (!is_given && !is_required) return secure(socket, null);
   return {
     type: "distrusted",
     socket,
     error: is_given ? "client certificate not accepted" : "client certificate required",
-    detail: is_given ? String(socket.authorizationError) : "no client certificate",
+    detail: is_given
+      ? String(socket.authorizationError ?? "CERT_HAS_EXPIRED")
+      : "no client certificate",
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import net from "node:net";
+import tls from "node:tls";
 import { deferred, patience_ms, within } from "./deadline.ts";
 import { Inbox } from "./inbox.ts";
 import type { Role } from "./tcp-end.ts";
@@ -90,16 +91,23 @@ export class V4Client {
   #error: string | null = null;
   #asked = 0;
 
-  constructor({ port, id = "somebody", local_address, host = "127.0.0.1" }: {
+  /** With `tls`, the connection is encrypted; with `socket`, it is already there. */
+  constructor({ port, id = "somebody", local_address, host = "127.0.0.1", tls: secure, socket }: {
     port: number;
     id?: string;
     local_address?: string;
     host?: string;
+    tls?: tls.ConnectionOptions;
+    socket?: net.Socket;
   }) {
     this.id = id;
-    this.#socket = net.connect({ port, host, localAddress: local_address });
-    this.#socket.setNoDelay(true);
-    this.#socket.on("connect", () => this.#connected.resolve());
+    const over = socket ?? net.connect({ port, host, localAddress: local_address });
+    over.setNoDelay(true);
+    this.#socket = secure === undefined ? over : tls.connect({ ...secure, socket: over });
+    if (secure === undefined && socket !== undefined) this.#connected.resolve();
+    this.#socket.on(secure === undefined ? "connect" : "secureConnect", () => {
+      this.#connected.resolve();
+    });
     this.#socket.on("data", (data: Buffer) => this.#take(data));
     this.#socket.on("error", (error: NodeJS.ErrnoException) => {
       this.#error = error.code ?? error.message;
@@ -124,15 +132,18 @@ export class V4Client {
 
   /** Connects and registers; a refusal is a failure. */
   static async register(
-    { port, role, id, max_conn, local_address }: {
+    { role, max_conn, ...where }: {
       port: number;
       role: Role;
       id: string;
       max_conn?: number;
       local_address?: string;
+      tls?: tls.ConnectionOptions;
+      socket?: net.Socket;
     },
   ): Promise<V4Client> {
-    const client = await V4Client.connect({ port, id, local_address });
+    const { id } = where;
+    const client = await V4Client.connect(where);
     const ack = await client.tryRegister({ role, id, token: `secret-of-${id}`, max_conn });
     if (ack.status !== "ok") {
       throw new Error(`"${id}" was not registered: ${JSON.stringify(ack)}`);
