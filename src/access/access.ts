@@ -31,7 +31,7 @@ const TICK_MS = 1000;
 const KEEP_DAY_MS = 60_000;
 
 export interface AccessOptions {
-  config: Pick<Config, "auth" | "quotas" | "bans" | "state">;
+  config: Pick<Config, "auth" | "quotas" | "bans" | "state" | "proxy_protocol">;
   files: AccessFiles;
   log: Log;
   /** Ends all sessions with an end that this is true of. */
@@ -54,13 +54,14 @@ export class Access {
   #kept_at = -Infinity;
 
   constructor(options: AccessOptions) {
-    const { config: { auth, quotas, bans, state }, files, log } = options;
+    const { config, files, log } = options;
+    const { auth, quotas, state } = config;
     this.#auth = auth;
     this.#gate = new Gate({ auth, files, log });
     this.accounts = new Accounts({ quotas });
     this.#directory = state.directory;
     this.#bans = new BanBook({
-      bans,
+      bans: banRules(config),
       directory: state.directory,
       log,
       onNetworks: options.onBannedNetworks,
@@ -93,10 +94,13 @@ export class Access {
   }
 
   /** Lives by a new configuration and its files, and ends what they allow no longer. */
-  apply(config: Pick<Config, "auth" | "quotas" | "bans">, files: AccessFiles): void {
+  apply(
+    config: Pick<Config, "auth" | "quotas" | "bans" | "proxy_protocol">,
+    files: AccessFiles,
+  ): void {
     this.#auth = config.auth;
     this.#gate.apply(config.auth, files);
-    this.#bans.apply(config.bans);
+    this.#bans.apply(banRules(config));
     this.accounts.apply(config.quotas);
     for (const standing of [...this.#standings]) {
       if (!this.#gate.holds(standing.principal)) {
@@ -239,4 +243,11 @@ function isMeant({ kind, value }: BanSubject): (end: Standing) => boolean {
   if (kind === "id") return ({ id, principal }) => id === value || principal.name === value;
   const networks = new AddressSet([value]);
   return ({ address }) => networks.has(address);
+}
+
+/** What fails at a trusted proxy's own address is one of many who come through it. */
+function banRules(
+  { bans, proxy_protocol }: Pick<Config, "bans" | "proxy_protocol">,
+): Config["bans"] {
+  return { ...bans, exempt: [...bans.exempt, ...proxy_protocol.trusted] };
 }

@@ -3,13 +3,66 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { GatewayProcess } from "../harness/gateway-process.ts";
 import { Haproxy, type Passage } from "../harness/haproxy.ts";
 import { carry, helloFor, Meeting } from "../harness/meeting.ts";
-import { proxyLine } from "../harness/proxy-header.ts";
+import { binaryHeader, proxyLine } from "../harness/proxy-header.ts";
 import { helloLine, TcpEnd } from "../harness/tcp-end.ts";
 import { V4Client } from "../harness/v4-client.ts";
 
 setDefaultTimeout(30_000);
 
 const total_bytes = 3_000_000;
+
+test("who fails behind a proxy again and again is banned, and the proxy never is", async () => {
+  const gateway = await GatewayProcess.start({
+    settings: {
+      proxy_protocol: { trusted: [Haproxy.address] },
+      bans: { failures_max: 3, exempt: [] },
+    },
+  });
+  try {
+    const meeting = await Meeting.of(gateway, { name: "bans" });
+    const grant = await meeting.session("zmq");
+    const { session_id, zmq_port: port = 0 } = grant;
+    /** Comes from the proxy's address with this header, and says something. */
+    const come = async (header: Uint8Array, saying: Uint8Array | string) => {
+      const end = await TcpEnd.connect({ port, local_address: Haproxy.address });
+      const { remote } = end;
+      await end.write(header);
+      end.writeCarelessly(saying);
+      return { end, remote };
+    };
+    const local = binaryHeader({ command: 0x20, protocol: 0, content: new Uint8Array() });
+    for (let i = 0; i < 5; i++) {
+      const { end, remote } = await come(local, "GET /\n");
+      await end.turnedAway();
+      await gateway.logged("hello_error", { session_id, remote });
+    }
+    for (let i = 0; i < 3; i++) {
+      const { end } = await come(proxyLine({ host: "192.0.2.7", port: i }), "GET /\n");
+      await end.turnedAway();
+      await gateway.logged("hello_error", { session_id, remote: `192.0.2.7:${i}` });
+    }
+    await gateway.logged("banned", { subject: "address:192.0.2.7" });
+    const hello = helloLine(helloFor(grant, "client"));
+    const other = await come(proxyLine({ host: "192.0.2.8", port: 8 }), hello);
+    await gateway.logged("client_pending", { session_id, remote: "192.0.2.8:8" });
+    // The data workers are told a moment later, and tell of those they close once a second.
+    const held = gateway.logged("banned", { kind: "zmq" }).then(({ remote }) => remote);
+    let answer: unknown = null;
+    held.then((remote) => answer = remote, (error) => answer = error);
+    while (answer === null) {
+      const banned = await come(proxyLine({ host: "192.0.2.7", port: 9 }), hello);
+      await banned.end.turnedAway();
+    }
+    expect(await held).toBe("192.0.2.7:9");
+    expect(gateway.linesOf("banned").map(({ subject }) => subject).filter(Boolean)).toEqual([
+      "address:192.0.2.7",
+    ]);
+    other.end.destroy();
+    await meeting.close();
+  } finally {
+    await gateway.stop();
+  }
+});
 
 describe("behind HAProxy", () => {
   let gateway: GatewayProcess;
