@@ -1,5 +1,4 @@
 /** What the admin side sees of the gateway and may order it to do; the gateway implements it. */
-import type { ConfigProblem } from "../config/problem.ts";
 import type { Role, StreamListing } from "../data/plane.ts";
 import type {
   BanOrder,
@@ -32,7 +31,7 @@ export interface AdminSource {
   unban(subject: string, by: string): boolean;
   drain(deadline_ms: number | null, by: string): void;
   undrain(by: string): void;
-  /** Rejects with {@link ReloadRefused}; nothing has changed then. */
+  /** Rejects with a `ConfigError` where the new configuration is wrong; nothing has changed then. */
   reload(by: string): Promise<ReloadAnswer>;
 
   /** Reasons why the gateway should get no new clients now; empty: it is ready. */
@@ -50,15 +49,5 @@ export class OrderError extends Error {
     this.code = code;
     this.found = found;
     this.allowed = allowed;
-  }
-}
-
-/** The new configuration is wrong; everything is as it was. */
-export class ReloadRefused extends Error {
-  override name = "ReloadRefused";
-  readonly problems: readonly ConfigProblem[];
-  constructor(message: string, problems: readonly ConfigProblem[]) {
-    super(message);
-    this.problems = problems;
   }
 }

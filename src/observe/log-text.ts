@@ -18,10 +18,14 @@ function shown(value: unknown): string {
   return harmless(JSON.stringify(value));
 }
 
-/** Peers choose some of the text; none of it may move a terminal's cursor or begin a new line. */
+/** Peers choose some of the text; none of it may move a terminal's cursor, turn a line around or
+ * begin a new one. */
 function harmless(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
+  return text.replace(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (character) =>
+      [...Array(character.length).keys()].map((at) =>
+        `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`
+      ).join(""),
+  );
 }

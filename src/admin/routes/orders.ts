@@ -1,7 +1,7 @@
 /** What an operator can order. Each order is in the log with who gave it and what came of it. */
 import { createRoute } from "@hono/zod-openapi";
 import { z } from "zod";
-import { formatProblem } from "../../config/problem.ts";
+import { ConfigError } from "../../config/problem.ts";
 import {
   banAnswer,
   banOrder,
@@ -12,7 +12,7 @@ import {
   roleSchema,
 } from "../answers.ts";
 import { notFound, refusal, RefusedRequest, shown } from "../refusal.ts";
-import { OrderError, ReloadRefused } from "../source.ts";
+import { OrderError } from "../source.ts";
 import {
   type AdminApp,
   flagText,
@@ -185,9 +185,13 @@ function refusalOf(error: unknown) {
   if (error instanceof OrderError) {
     return refusal(422, error.code, error.found, error.allowed);
   }
-  if (error instanceof ReloadRefused) {
-    const found = error.problems.map(formatProblem).join("\n") || error.message;
-    return refusal(422, "config_error", found, "a configuration without mistakes; nothing changed");
+  if (error instanceof ConfigError) {
+    return refusal(
+      422,
+      "config_error",
+      error.message,
+      "a configuration without mistakes; nothing changed",
+    );
   }
   return null;
 }

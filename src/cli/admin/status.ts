@@ -8,11 +8,11 @@ export function addStatus(program: Command, around: Surroundings): void {
   adminCommand(program, "status", "show how a running gateway is").action((flags: AdminFlags) =>
     order("status", { flags, around }, async (client) => {
       const { gatewayAnswer } = await import("../../admin/answers.ts");
-      const { roughBytes, since } = await import("../../tools/wording.ts");
+      const { roughBytes, span } = await import("../../tools/wording.ts");
       const { printable } = await import("../../tools/printable.ts");
       const answer = await client.ask("/api/v1/gateway", gatewayAnswer);
       const text = (gateway: GatewayAnswer) =>
-        lines(gateway, { roughBytes, since }).map(([name, value]) =>
+        lines(gateway, { roughBytes, span }).map(([name, value]) =>
           `${name.padEnd(10)} ${printable(value, 200)}\n`
         ).join("");
       await show(answer, { flags, around }, text);
@@ -22,20 +22,20 @@ export function addStatus(program: Command, around: Surroundings): void {
 
 interface Wording {
   roughBytes(bytes: number): string;
-  since(then_unix_ms: number, now_unix_ms: number): string;
+  span(from_unix_ms: number, to_unix_ms: number): string;
 }
 
-function lines(gateway: GatewayAnswer, { roughBytes, since }: Wording): [string, string][] {
+function lines(gateway: GatewayAnswer, { roughBytes, span }: Wording): [string, string][] {
   const { connections, drain, now_unix_ms, planes, port_state, bytes } = gateway;
   const rows: [string, string][] = [
     ["relayx", `${gateway.version}, protocol ${gateway.protocol}`],
-    ["state", `${gateway.state}, since ${since(gateway.started_at_unix_ms, now_unix_ms)}`],
+    ["state", `${gateway.state}, since ${span(gateway.started_at_unix_ms, now_unix_ms)}`],
   ];
   if (drain !== null) {
     const left = drain.deadline_unix_ms === null
       ? "no deadline"
-      : `${since(now_unix_ms, drain.deadline_unix_ms)} left`;
-    rows.push(["draining", `for ${since(drain.since_unix_ms, now_unix_ms)}, ${left}`]);
+      : `${span(now_unix_ms, drain.deadline_unix_ms)} left`;
+    rows.push(["draining", `for ${span(drain.since_unix_ms, now_unix_ms)}, ${left}`]);
   }
   rows.push(
     ["peers", `${connections.registered} registered, ${connections.unproven} unproven`],

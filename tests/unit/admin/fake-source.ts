@@ -8,7 +8,8 @@ import type {
   ReloadAnswer,
   SessionRow,
 } from "../../../src/admin/answers.ts";
-import { type AdminSource, OrderError, ReloadRefused } from "../../../src/admin/source.ts";
+import { type AdminSource, OrderError } from "../../../src/admin/source.ts";
+import { ConfigError } from "../../../src/config/problem.ts";
 import type { Role, StreamListing } from "../../../src/data/plane.ts";
 
 const COUNTS = { total: 4, idle: 3, reserved: 1, occupied: 0, blocked: 0 };
@@ -130,7 +131,7 @@ export class FakeSource implements AdminSource {
         found: this.reload_problem,
         allowed: "a port",
       };
-      return Promise.reject(new ReloadRefused("wrong", [problem]));
+      return Promise.reject(new ConfigError([problem]));
     }
     return Promise.resolve({ applied: ["logging.level"], needs_restart: [] });
   }
