@@ -33,8 +33,7 @@ export class BanError extends Error {
 export class Bans {
   readonly #bans = new Map<string, Ban>();
   #entries_max: number;
-  /** The banned networks; null while they have to be gathered anew. */
-  #networks: AddressSet | null = null;
+  readonly #networks = new AddressSet();
   #revision = 0;
 
   constructor(options: { entries_max: number }) {
@@ -56,8 +55,6 @@ export class Bans {
   }
 
   hasAddress(address: string): boolean {
-    if (this.#bans.size === 0) return false;
-    this.#networks ??= new AddressSet(this.networks());
     return this.#networks.has(address);
   }
 
@@ -86,17 +83,15 @@ export class Bans {
     }
     if (standing === undefined && this.#bans.size >= this.#entries_max) this.#makeRoom();
     this.#bans.set(kept.subject, kept);
-    this.#changed();
+    if (subject.kind === "address") this.#networks.add([subject.value]);
+    this.#revision++;
     return { ban: kept, subject };
   }
 
   /** The ban that is taken back; undefined where there is none. Throws {@link BanError}. */
   delete(subject: string): Ban | undefined {
-    const key = formatSubject(readSubject(subject));
-    const ban = this.#bans.get(key);
-    if (ban === undefined) return undefined;
-    this.#bans.delete(key);
-    this.#changed();
+    const ban = this.#bans.get(formatSubject(readSubject(subject)));
+    if (ban !== undefined) this.#remove(ban);
     return ban;
   }
 
@@ -105,8 +100,7 @@ export class Bans {
     const over = [...this.#bans.values()].filter(({ until_unix_ms }) =>
       until_unix_ms !== null && until_unix_ms <= now_unix_ms
     );
-    for (const { subject } of over) this.#bans.delete(subject);
-    if (over.length > 0) this.#changed();
+    for (const ban of over) this.#remove(ban);
     return over;
   }
 
@@ -132,11 +126,13 @@ export class Bans {
         `at most bans.entries_max ${this.#entries_max}; take some back first`,
       );
     }
-    this.#bans.delete(first.subject);
+    this.#remove(first);
   }
 
-  #changed(): void {
-    this.#networks = null;
+  #remove({ subject }: Ban): void {
+    this.#bans.delete(subject);
+    const parsed = parseSubject(subject);
+    if (parsed?.kind === "address") this.#networks.delete([parsed.value]);
     this.#revision++;
   }
 }
