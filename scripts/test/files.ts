@@ -14,7 +14,6 @@ const KINDS: Readonly<Record<string, { timeout_ms: number; guess_ms: number }>> 
 /** These measure time, rates or memory, and what runs beside them would be measured with them. */
 const ALONE: ReadonlySet<string> = new Set([
   "bench/impaired-path.test.ts",
-  "bench/quick.test.ts",
   "contract/heartbeat.test.ts",
   "e2e/broadcasts.test.ts",
   "e2e/endurance.test.ts",

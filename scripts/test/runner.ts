@@ -42,17 +42,18 @@ export async function runFile(
       written.push(Buffer.from(`\nended: it has run for ${file_ms_max} ms, the most allowed\n`));
       child.kill("SIGKILL");
     }, file_ms_max);
-    // What it has started may hold its outputs open after it, so its own end is what counts; a turn
-    // later what it wrote last has been read.
+    const read = new Promise((resolve) => child.once("close", resolve));
     const code = await new Promise<number>((resolve, reject) => {
       child.once("error", reject);
       child.once("exit", (code, signal) => {
         if (signal) written.push(Buffer.from(`\nended by ${signal}\n`));
         // A signal instead of a code is a crash.
-        setTimeout(() => resolve(code ?? 1), LAST_WORDS_MS);
+        resolve(code ?? 1);
       });
     });
     clearTimeout(limit);
+    // Something that it has left behind may hold its outputs open for ever.
+    await Promise.race([read, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS_MAX))]);
     child.stdout.destroy();
     child.stderr.destroy();
     const { passed, failed } = count(report);
@@ -69,7 +70,7 @@ export async function runFile(
 }
 
 /** For what a process wrote just before its end to be read, ms. */
-const LAST_WORDS_MS = 20;
+const LAST_WORDS_MS_MAX = 2000;
 
 function count(report: string): { passed: number; failed: number } {
   let xml: string;
