@@ -53,7 +53,10 @@ export async function runFile(
     });
     clearTimeout(limit);
     // Something that it has left behind may hold its outputs open for ever.
-    await Promise.race([read, new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS_MAX))]);
+    const patience = Promise.withResolvers<void>();
+    const patient = setTimeout(patience.resolve, LAST_WORDS_MS_MAX);
+    await Promise.race([read, patience.promise]);
+    clearTimeout(patient);
     child.stdout.destroy();
     child.stderr.destroy();
     const { passed, failed } = count(report);

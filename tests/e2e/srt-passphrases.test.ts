@@ -105,7 +105,7 @@ describe("with another libsrt", () => {
     });
     try {
       gateway.launch();
-      expect((await gateway.exited()).code).not.toBe(0);
+      expect((await gateway.exited()).code).toBe(1);
       const said = gateway.stderr + JSON.stringify(gateway.log.items);
       expect(said).toContain("streams.vault.passphrase");
       expect(said).toContain("libsrt.so.1.5");

@@ -208,6 +208,15 @@ export class GatewayProcess {
     return this.log.items.filter((line) => matches(line, { status, ...fields }));
   }
 
+  /** The words are on the standard error, now or soon: it is read apart from the log. */
+  async complained(words: string, ms = patience_ms): Promise<void> {
+    const until = Date.now() + ms;
+    while (!this.stderr.includes(words)) {
+      if (Date.now() > until) throw new Error(`no "${words}" within ${ms} ms in: ${this.stderr}`);
+      await turn();
+    }
+  }
+
   async statusPage(): Promise<StatusPage> {
     const host = this.host.includes(":") ? `[${this.host}]` : this.host;
     const answer = await within(
