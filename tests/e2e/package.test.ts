@@ -7,6 +7,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -239,6 +240,10 @@ describe("the life of the package", () => {
         "--bounding-set=-all",
       );
     }
+    // What systemd makes for it (StateDirectory).
+    const state = system.path("var/lib/relayx");
+    mkdirSync(state, { recursive: true, mode: 0o750 });
+    if (as_root) chownSync(state, system.account()!.uid, system.account()!.gid);
     let told = "";
     let child: ChildProcess | null = null;
     try {
@@ -252,6 +257,7 @@ describe("the life of the package", () => {
           RELAYX_ZEROMQ_PORT_RANGE: `${ports.tcp.first}-${ports.tcp.last}`,
           RELAYX_GOSRT_PORT_RANGE: `${ports.srt.first}-${ports.srt.last}`,
           RELAYX_ADMIN_PORT: "0",
+          RELAYX_STATE_DIRECTORY: state,
         }),
         stdio: ["ignore", "pipe", "pipe"],
       });
