@@ -72,6 +72,7 @@ for (const kind of ["zmq", "srt"] as const) {
       const { port } = await rig.open();
       rig.plane.setBans(["127.0.0.1"]);
       await told(rig);
+      const began_ms = performance.now();
       const knocks = Array.from({ length: 10 }, () => knock(rig, port));
       await Promise.all(knocks);
       let count = 0;
@@ -81,7 +82,8 @@ for (const kind of ["zmq", "srt"] as const) {
         reports++;
       }
       expect(count).toBe(10);
-      expect(reports).toBeLessThanOrEqual(3);
+      // One a second, and never one for each.
+      expect(reports).toBeLessThanOrEqual(1 + (performance.now() - began_ms) / 1000);
     });
 
     test("a worker that takes another's place knows them too", async () => {
