@@ -112,7 +112,13 @@ export function addOrders(app: AdminApp, { source, log }: RouteOptions): void {
       const refused = refusalOf(error);
       const code = refused?.code ?? "internal";
       log.warn(
-        { status: "admin_order", ...what, by, code, error: String(error) },
+        {
+          status: "admin_order",
+          ...what,
+          by,
+          code,
+          error: error instanceof Error ? error.message : String(error),
+        },
         "an operator's order is not carried out",
       );
       throw refused === null ? error : new RefusedRequest(refused);
