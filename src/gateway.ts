@@ -31,7 +31,14 @@ import { ListenError } from "./control/doorway.ts";
 import { ControlServer } from "./control/server.ts";
 import { type GatewayState, portState, ServerStatusReport } from "./control/status.ts";
 import { Telemetry } from "./control/telemetry.ts";
-import type { Plane, PlaneKind, PlaneListener, PlaneSnapshot, RejectStatus } from "./data/plane.ts";
+import {
+  isStreamReport,
+  type Plane,
+  type PlaneKind,
+  type PlaneListener,
+  type PlaneSnapshot,
+  type RejectStatus,
+} from "./data/plane.ts";
 import { RateBook } from "./data/rate-book.ts";
 import { SrtPlane, srtPortRange } from "./data/srt/plane.ts";
 import { TcpPlane } from "./data/tcp/plane.ts";
@@ -334,7 +341,7 @@ export class Gateway {
 
   #listener(kind: PlaneKind): PlaneListener {
     return (event) => {
-      if (event.type === "stream" || event.type === "streams") this.#streams.onReport(event);
+      if (isStreamReport(event)) this.#streams.onReport(event);
       else if (!this.#blocked.onPlaneEvent(kind, event)) this.#sessions.onPlaneEvent(kind, event);
       if (event.type === "rejected" && FAILURES.has(event.status)) {
         this.#access.noteFailure(hostOf(event.remote), event.status);
@@ -349,6 +356,7 @@ export class Gateway {
     try {
       changes = changesBetween(this.#config, this.#load());
       refuseContradictions(changes);
+      for (const plane of Object.values(this.#planes)) plane.check(changes.config);
       files = readAccessFiles(changes.config);
     } catch (error) {
       this.#log.error(
@@ -377,6 +385,7 @@ export class Gateway {
     this.#pools.zmq.resize(config.zeromq.port_range.first, config.zeromq.port_range.last);
     const srt = srtPortRange(config);
     this.#pools.srt.resize(srt.first, srt.last);
+    for (const plane of Object.values(this.#planes)) plane.apply(config);
     this.#sessions.apply(config);
     this.#control.apply(config);
     this.#access.apply(config, files);

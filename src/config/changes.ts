@@ -11,6 +11,10 @@ const RESTART_KEYS: ReadonlySet<string> = new Set([
   "gateway.tcp_port",
   "gateway.tcp_workers",
   "gosrt.mode",
+  // A UDP port has one of each, and the connections of a shared one stay on it.
+  "gosrt.ipttl",
+  "gosrt.iptos",
+  "gosrt.udp_buffer",
   "gosrt.shared_port",
   "tls.port",
   "admin.bind_address",

@@ -8,6 +8,7 @@ type Bound = "unproven_max" | "unproven_per_address_max";
 /** The name of a bound in the configuration; a plane may have bounds of its own. */
 export type AdmissionLimit = Bound | `srt_${Bound}`;
 
+/** Read anew at every look: they may change. */
 export interface AdmissionOptions {
   unproven_max: number;
   unproven_per_address_max: number;

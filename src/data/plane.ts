@@ -8,6 +8,7 @@
  * in between. Exactly one `closed` follows every `open()` that resolved, whatever ends it.
  */
 
+import type { Config } from "../config/schema.ts";
 import type { AdmissionLimit } from "./admission.ts";
 import type { Bottleneck } from "./bottleneck.ts";
 
@@ -95,8 +96,17 @@ export type StreamEvent = {
 /** What is told of streams, which belong to no session and no granted port. */
 export type StreamReport =
   | StreamEvent
+  /**
+   * A stream, or a port that streams share (`name` is empty then), cannot be served at present; it
+   * is tried again. With `error` null it is served after all.
+   */
+  | { type: "stream_service"; name: string; port: number; error: string | null }
   /** All that anybody is connected to, and those that have just become empty. */
   | { type: "streams"; states: StreamState[] };
+
+export function isStreamReport(event: PlaneEvent): event is StreamReport {
+  return event.type === "stream" || event.type === "streams" || event.type === "stream_service";
+}
 
 /** What is told of ports and of the plane itself. */
 export type PortReport = Exclude<PlaneEvent, StreamReport>;
@@ -107,10 +117,20 @@ export type PortReport = Exclude<PlaneEvent, StreamReport>;
  * - `replaced`: another publisher took over.
  * - `bitrate`: the publisher sent more than `bitrate_max`.
  * - `slow`: the viewer made no progress for too long.
+ * - `removed`: the configuration no longer has the stream.
+ * - `key_changed`: the key or the passphrase that it came with is no longer the stream's.
  * - `released`: relayx is stopping.
  * - `banned`: its address is, since it came.
  */
-export type StreamEnd = "left" | "replaced" | "bitrate" | "slow" | "released" | "banned";
+export type StreamEnd =
+  | "left"
+  | "replaced"
+  | "bitrate"
+  | "slow"
+  | "removed"
+  | "key_changed"
+  | "released"
+  | "banned";
 
 /** A named stream as it is now; told once a second while anybody is there. */
 export interface StreamState {
@@ -281,6 +301,13 @@ export interface Plane {
    */
   setBans(networks: readonly string[]): void;
   snapshot(): PlaneSnapshot;
+  /** Throws {@link ConfigError} where the plane cannot do what the configuration wants. */
+  check(config: Config): void;
+  /**
+   * New rules for what comes from now on: connections, ports, named streams. Sessions that run are
+   * not touched; of streams, those end that are gone or whose key is another one.
+   */
+  apply(config: Config): void;
   /**
    * Wakes every worker and resolves to true when each has turned since, to false when one has not
    * within the time. A worker that died and is replaced in that time has turned. Made for a watchdog:

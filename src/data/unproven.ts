@@ -20,7 +20,7 @@ export interface UnprovenOwner<C> {
 export class UnprovenConnections<C extends Unproven> {
   readonly #admission: Admission;
   readonly #wheel: TimerWheel;
-  readonly #hello_timeout_ms: number;
+  readonly #settings: { readonly hello_timeout_ms: number };
   readonly #owner: UnprovenOwner<C>;
   /** Null while there are none, which is nearly all of a port's life. */
   #deadlines: Map<C, Deadline> | null = null;
@@ -28,12 +28,13 @@ export class UnprovenConnections<C extends Unproven> {
   constructor(options: {
     admission: Admission;
     wheel: TimerWheel;
-    hello_timeout_ms: number;
+    /** Read anew for each connection. */
+    settings: { readonly hello_timeout_ms: number };
     owner: UnprovenOwner<C>;
   }) {
     this.#admission = options.admission;
     this.#wheel = options.wheel;
-    this.#hello_timeout_ms = options.hello_timeout_ms;
+    this.#settings = options.settings;
     this.#owner = options.owner;
   }
 
@@ -59,7 +60,7 @@ export class UnprovenConnections<C extends Unproven> {
     const deadline = new Deadline(() => this.#owner.helloOverdue(connection));
     this.#deadlines ??= new Map();
     this.#deadlines.set(connection, deadline);
-    this.#wheel.schedule(deadline, now_ms + this.#hello_timeout_ms);
+    this.#wheel.schedule(deadline, now_ms + this.#settings.hello_timeout_ms);
   }
 
   /** The connection has proven itself or is about to be closed. */

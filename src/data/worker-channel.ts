@@ -58,6 +58,8 @@ export interface WorkerOrders {
   open(order: OpenOrder): void;
   release(port: number): void;
   changeBans(change: { added: readonly string[]; removed: readonly string[] }): void;
+  /** Works by these rules from now on; they are of the kind that it was started with. */
+  apply(settings: object): void;
   stop(): void;
 }
 
@@ -121,6 +123,8 @@ export class WorkerChannel {
         return orders.release(command.port);
       case "bans":
         return orders.changeBans(command);
+      case "settings":
+        return orders.apply(command.settings);
       case "ping":
         return this.report({ type: "pong" });
       case "stop":

@@ -53,6 +53,11 @@ export class WorkerHost {
     if (this.#commands.push(command) === 1) queueMicrotask(() => this.#flush());
   }
 
+  /** What the worker was started with. */
+  get settings(): object {
+    return this.#options.settings;
+  }
+
   /** Resolves when the worker's loop has turned, or when the worker has died. */
   ping(): Promise<void> {
     if (this.#down) return Promise.resolve();

@@ -6,6 +6,7 @@ import { performance } from "node:perf_hooks";
 import { clearTimeout, setTimeout } from "node:timers";
 import { type Libc, openLibc } from "../../ffi/libc/mod.ts";
 import { normalizeNetwork } from "../config/address-set.ts";
+import type { Config } from "../config/schema.ts";
 import type { WorkerName } from "../workers.ts";
 import { newCounters, readRow } from "./counters.ts";
 import {
@@ -30,8 +31,9 @@ export interface WorkerPlaneOptions {
   kind: PlaneKind;
   worker: WorkerName;
   workers: number;
-  /** Asked for once, at the start: it may open libraries. */
-  settings: () => object;
+  config: Config;
+  /** Asked for at the start, where it may open libraries, and for every new configuration. */
+  settings: (config: Config) => object;
   listener: PlaneListener;
   /** Where the byte rates of all planes are; without it the plane has its own. */
   rates?: RateBook;
@@ -79,6 +81,7 @@ export class WorkerPlane implements Plane {
   readonly #seats: WorkerSeat[] = [];
   #libc!: Libc;
   #clock_offset_ms = 0;
+  #config: Config;
   #settings: object = {};
   #replaced = 0;
   #closing: Promise<void> | null = null;
@@ -89,6 +92,7 @@ export class WorkerPlane implements Plane {
   constructor(options: WorkerPlaneOptions) {
     this.kind = options.kind;
     this.#options = options;
+    this.#config = options.config;
     const { workers, rates = new RateBook() } = options;
     this.#rates = rates;
     this.#rates_seats = Array.from({ length: workers }, () => rates.enlist());
@@ -102,7 +106,7 @@ export class WorkerPlane implements Plane {
   async start(): Promise<void> {
     this.#libc = openLibc();
     this.#clock_offset_ms = sharedClockOffset(this.#libc);
-    this.#settings = this.#options.settings();
+    this.#settings = this.#options.settings(this.#config);
     for (let i = 0; i < this.#options.workers; i++) this.#seats.push(this.#newSeat(i));
     await Promise.all(this.#seats.map((seat) => seat.ready));
   }
@@ -168,6 +172,20 @@ export class WorkerPlane implements Plane {
     for (const seat of this.#seats) {
       // One that is not up yet is told of all of them when it is.
       if (seat.up) seat.host.send({ type: "bans", added, removed });
+    }
+  }
+
+  check(_config: Config): void {
+    // Whatever the schema allows can be had.
+  }
+
+  apply(config: Config): void {
+    this.#config = config;
+    // Not started yet: it will start with these.
+    if (this.#seats.length === 0) return;
+    this.#settings = this.#options.settings(config);
+    for (const seat of this.#seats) {
+      if (seat.up) seat.host.send({ type: "settings", settings: this.#settings });
     }
   }
 
@@ -248,6 +266,9 @@ export class WorkerPlane implements Plane {
 
   async #bringUp(seat: WorkerSeat): Promise<void> {
     await seat.host.start();
+    if (seat.host.settings !== this.#settings) {
+      seat.host.send({ type: "settings", settings: this.#settings });
+    }
     if (this.#bans.size > 0) seat.host.send({ type: "bans", added: [...this.#bans], removed: [] });
     seat.up = true;
   }

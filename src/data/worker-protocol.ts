@@ -10,6 +10,8 @@ export type WorkerCommand =
   | { type: "release"; port: number }
   /** What has changed since the last one; see `Plane.setBans`. */
   | { type: "bans"; added: readonly string[]; removed: readonly string[] }
+  /** The rules from now on, all of them; of the kind that the worker was started with. */
+  | { type: "settings"; settings: object }
   /** To be answered by `pong` as soon as the loop has turned. */
   | { type: "ping" }
   | { type: "stop" };
@@ -49,7 +51,11 @@ export interface WorkerPlace {
   rates_seats: number;
 }
 
-/** The rules that a worker works by, fixed for its life. */
+/**
+ * The rules that a worker works by. One object for a worker's life, which a `settings` command changes
+ * in place: whoever needs a rule reads it when it does. The address to bind and the shared ports stay
+ * what they were.
+ */
 export interface WorkerSettings extends ProxyRules {
   bind_address: string;
   hello_timeout_ms: number;

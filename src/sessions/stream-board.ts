@@ -47,11 +47,22 @@ export class StreamBoard {
       for (const state of report.states) this.#update(state);
       return;
     }
+    if (report.type === "stream_service") return this.#noteService(report);
     const { type: _, status, reason, bytes, skipped, ...who } = report;
     const ended = status === "publish_stop" || status === "view_stop";
     const details = ended ? { reason, bytes, skipped } : {};
     this.#log.info({ status, ...who, ...details }, SENTENCES[status]);
     if (status === "view_stop") this.#bottlenecks.forget(placeOf(who));
+  }
+
+  #noteService({ name, port, error }: Extract<StreamReport, { type: "stream_service" }>): void {
+    const what = { ...(name !== "" && { name }), ...(port !== 0 && { port }) };
+    if (error === null) {
+      this.#log.info({ status: "stream_available", ...what }, "streams are served there again");
+    } else {
+      const line = { status: "stream_unavailable", ...what, error };
+      this.#log.warn(line, "streams cannot be served there; it is tried again in the background");
+    }
   }
 
   list(): StreamListing[] {

@@ -52,6 +52,7 @@ export interface RigSettings {
   sessions_shared?: boolean;
   /** Of the whole SRT plane. */
   passphrase?: string;
+  latency_ms?: number;
   streams?: Record<string, StreamChoice>;
   /** Where the byte rates stand; the plane has its own otherwise. */
   rates?: RateBook;
@@ -73,7 +74,7 @@ export class Rig<End extends PlaneEnd = PlaneEnd> {
   readonly peers: SrtPeers | null;
   /** The UDP ports that many share, in order. */
   readonly shared_ports: readonly number[];
-  readonly #own_ports: Readonly<Record<string, number>>;
+  #own_ports: Readonly<Record<string, number>>;
   readonly #block: PortBlock;
   readonly #connect: (port: number) => Promise<End>;
   readonly #numbers: number;
@@ -105,6 +106,13 @@ export class Rig<End extends PlaneEnd = PlaneEnd> {
   /** The port that a stream has to itself. */
   portOf(stream: string): number {
     return this.#own_ports[stream];
+  }
+
+  /** Other settings for the plane from now on; resolves when every worker works by them. */
+  async apply(settings: RigSettings): Promise<void> {
+    this.plane.apply(configOf(this.#block, settings));
+    this.#own_ports = srtLayout(this.#block, settings).own_ports;
+    if (!await this.plane.beat(patience_ms)) throw new Error("the plane does not turn");
   }
 
   /** The range's ports in turn, but the last: on SRT a port's listener is used again and again. */
@@ -283,6 +291,7 @@ function gosrtOf(block: PortBlock, settings: RigSettings) {
     shared_sessions_max: settings.sessions_shared ? settings.srt_sessions : undefined,
     shared_port: shared_ports.length > 0 ? `${shared_ports[0]}-${shared_ports.at(-1)}` : undefined,
     passphrase: settings.passphrase,
+    latency: settings.latency_ms,
   });
 }
 

@@ -60,7 +60,7 @@ export class SrtEntrance implements SrtConnectionOwner, UnprovenOwner<SrtConnect
     this.#unproven = new UnprovenConnections({
       admission: context.admission,
       wheel: context.wheel,
-      hello_timeout_ms: context.settings.hello_timeout_ms,
+      settings: context.settings,
       owner: this,
     });
   }

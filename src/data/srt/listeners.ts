@@ -67,11 +67,22 @@ export interface Accepted {
   remote: string;
 }
 
+/** Somebody else of this program listens there. */
+export class PortTakenError extends Error {
+  override name = "PortTakenError";
+  readonly code = "EADDRINUSE";
+  constructor(port: number) {
+    super(`port ${port} still has a session of its own; it is free when that is over`);
+  }
+}
+
 /** Who takes what a listener accepts. */
 export interface Acceptor {
   readonly port: number;
   /** What sets its listener apart from others; such a one is never used again. */
   readonly wishes: SrtWishes;
+  /** Its listener's; empty is none. */
+  readonly passphrase: string;
   /** Makes a new listener its own before it listens; may throw. */
   prepare?(listener: number): void;
   accept(accepted: Accepted): void;
@@ -79,6 +90,8 @@ export interface Acceptor {
 
 interface Listener {
   socket: number;
+  /** The options that it was made with, which libsrt lets nobody change. */
+  terms: string;
   /** Null while it rests. */
   acceptor: Acceptor | null;
   rest: Deadline;
@@ -122,7 +135,12 @@ export class SrtListeners {
     const until_ms = now_ms() + GONE_MAX_MS;
     const attempt = (then_ms: number) => {
       const there = this.#listeners.get(port);
-      if (there && isOrdinary(acceptor)) {
+      if (there?.acceptor) {
+        this.#looks.delete(acceptor);
+        return done(new PortTakenError(port));
+      }
+      if (there && isOrdinary(acceptor) && there.terms === this.#terms(acceptor)) {
+        this.#looks.delete(acceptor);
         wheel.cancel(there.rest);
         there.acceptor = acceptor;
         return done(null);
@@ -152,19 +170,16 @@ export class SrtListeners {
   leave(acceptor: Acceptor, freed: () => void): void {
     const { wheel, now_ms } = this.#options;
     const { port } = acceptor;
-    const look = this.#looks.get(acceptor);
-    if (look) {
-      wheel.cancel(look);
-      this.#looks.delete(acceptor);
-    }
+    this.#stopLooking(acceptor);
     const listener = this.#listeners.get(port);
     if (listener?.acceptor !== acceptor) return freed();
-    if (isOrdinary(acceptor)) {
+    if (isOrdinary(acceptor) && listener.terms === this.#ordinaryTerms()) {
       listener.acceptor = null;
       wheel.schedule(listener.rest, now_ms() + REST_MS);
       return freed();
     }
     this.#close(port);
+    if (isOrdinary(acceptor)) return freed();
     const until_ms = now_ms() + GONE_MAX_MS;
     const retired = new Deadline((then_ms) => {
       if (this.#isLeaving(port) && then_ms < until_ms) {
@@ -177,6 +192,30 @@ export class SrtListeners {
     wheel.schedule(retired, now_ms() + GONE_LOOK_MS);
   }
 
+  /** The acceptor needs its listener no more, nor does anybody like it: it is closed and not kept. */
+  drop(acceptor: Acceptor): void {
+    this.#stopLooking(acceptor);
+    const { port } = acceptor;
+    if (this.#listeners.get(port)?.acceptor === acceptor) this.#close(port);
+  }
+
+  /** New options for listeners to come: those that rest and have other ones are of no more use. */
+  apply(): void {
+    const ordinary = this.#ordinaryTerms();
+    for (const [port, { acceptor, terms }] of [...this.#listeners]) {
+      if (!acceptor && terms !== ordinary) this.#close(port);
+    }
+  }
+
+  /** Whether a listener that is made now would be another one than the acceptor has. */
+  isOutdated(acceptor: Acceptor): boolean {
+    const listener = this.#listeners.get(acceptor.port);
+    if (listener?.acceptor !== acceptor) return false;
+    const { wishes } = acceptor;
+    const passphrase = wishes.passphrase ?? this.#options.settings.passphrase;
+    return listener.terms !== this.#terms({ wishes, passphrase });
+  }
+
   close(): void {
     for (const port of [...this.#listeners.keys()]) this.#close(port);
     for (const [freed, look] of [...this.#retiring]) {
@@ -186,11 +225,25 @@ export class SrtListeners {
     }
   }
 
+  #terms(acceptor: Pick<Acceptor, "wishes" | "passphrase">): string {
+    return JSON.stringify(listenerOptions(this.#options.settings, acceptor));
+  }
+
+  #ordinaryTerms(): string {
+    return this.#terms({ wishes: {}, passphrase: this.#options.settings.passphrase });
+  }
+
+  #stopLooking(acceptor: Acceptor): void {
+    this.#options.wheel.cancel(this.#looks.get(acceptor) ?? null);
+    this.#looks.delete(acceptor);
+  }
+
   #listen(acceptor: Acceptor): void {
     const { port } = acceptor;
+    const terms = this.#terms(acceptor);
     const socket = openListener(this.#options, acceptor);
     const rest = new Deadline(() => this.#close(port));
-    const listener: Listener = { socket, acceptor, rest };
+    const listener: Listener = { socket, terms, acceptor, rest };
     this.#listeners.set(port, listener);
     const watched = { socket, ready: () => this.#accept(port, listener, watched) };
     this.#options.poller.watch(watched, SRT_EPOLL_IN);
@@ -255,11 +308,11 @@ function isOrdinary({ wishes }: Acceptor): boolean {
 }
 
 function openListener({ libsrt, settings }: SrtListenersOptions, acceptor: Acceptor): number {
-  const { port, wishes } = acceptor;
+  const { port } = acceptor;
   const socket = libsrt.srt_create_socket();
   if (socket === SRT_ERROR) throw libsrt.failure("srt_create_socket");
   try {
-    for (const [name, value] of listenerOptions(settings, wishes)) {
+    for (const [name, value] of listenerOptions(settings, acceptor)) {
       libsrt.setOption(socket, name, value);
     }
     const address = encodeAddress(settings.bind_address, port);
@@ -279,9 +332,11 @@ function openListener({ libsrt, settings }: SrtListenersOptions, acceptor: Accep
 type OptionList = [SrtOptionName, SrtOptionValue][];
 
 /** In the order in which libsrt wants them; what is accepted inherits all of these. */
-function listenerOptions(settings: SrtWorkerSettings, wishes: SrtWishes): OptionList {
+function listenerOptions(
+  settings: SrtWorkerSettings,
+  { wishes, passphrase }: Pick<Acceptor, "wishes" | "passphrase">,
+): OptionList {
   const { ipttl, iptos, bind_address, udp_buffer_bytes, peer_idle_ms } = settings;
-  const passphrase = wishes.passphrase ?? settings.passphrase;
   const file = wishes.transtype === "file";
   return [
     // First, because it resets what belongs to the mode.

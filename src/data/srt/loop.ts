@@ -17,12 +17,12 @@ import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.
 import type { OpenOrder, SharedMemory, SrtWorkerSettings } from "../worker-protocol.ts";
 import type { SrtContext } from "./context.ts";
 import type { Farewell } from "./farewell.ts";
-import { SrtListeners } from "./listeners.ts";
+import { PortTakenError, SrtListeners } from "./listeners.ts";
 import { SrtMessage } from "./message.ts";
 import { Passphrases, PassphrasesError } from "./passphrases.ts";
 import { SrtPoller } from "./poller.ts";
 import { SrtPort } from "./port.ts";
-import { SharedPort } from "./shared-port.ts";
+import { SharedPorts } from "./shared-ports.ts";
 import { Streams } from "./streams.ts";
 
 /**
@@ -49,7 +49,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
   readonly #ports = new Map<number, SrtPort>();
   readonly #sharedSessions = new Map<string, SrtPort>();
   readonly #streams: Streams;
-  readonly #sharedPorts: SharedPort[];
+  readonly #sharedPorts: SharedPorts;
   readonly #farewells = new Set<Farewell>();
   readonly #addresses: AddressRules;
   readonly #context: SrtContext;
@@ -114,7 +114,13 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
       },
     };
     this.#streams = new Streams({ context: this.#context });
-    this.#sharedPorts = this.#openSharedPorts();
+    this.#sharedPorts = new SharedPorts({
+      context: this.#context,
+      listeners: this.#listeners,
+      streams: this.#streams,
+      sessions: this.#sharedSessions,
+    });
+    this.#sharedPorts.open();
   }
 
   run(): void {
@@ -165,7 +171,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     if (context.settings.sessions_shared) return this.#openShared(opened);
     this.#listeners.open(opened, (failure) => {
       if (!failure) return this.#channel.report({ type: "opened", port });
-      if (!(failure instanceof SrtError)) throw failure;
+      if (!(failure instanceof SrtError || failure instanceof PortTakenError)) throw failure;
       this.#ports.delete(port);
       const { code, message } = failure;
       this.#channel.report({ type: "open_failed", port, code, message });
@@ -195,41 +201,27 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     this.#addresses.ban(added);
     if (added.length === 0) return;
     for (const port of this.#ports.values()) port.dropBanned();
-    for (const shared of this.#sharedPorts) shared.dropBanned();
+    this.#sharedPorts.dropBanned();
     this.#streams.dropBanned();
+  }
+
+  apply(settings: object): void {
+    const { settings: present, addresses, passphrases } = this.#context;
+    Object.assign(present, settings);
+    addresses.apply(present);
+    passphrases.apply(present);
+    this.#streams.apply();
+    this.#sharedPorts.apply();
+    this.#listeners.apply();
   }
 
   stop(): void {
     this.#stopping = true;
   }
 
-  /** The ports that are open as long as the worker is. Throws where one cannot be bound. */
-  #openSharedPorts(): SharedPort[] {
-    const { settings } = this.#context;
-    const own = settings.streams.filter(({ port }) => port > 0);
-    const wanted: { port: number; only?: { name: string; passphrase: string } }[] = [
-      ...settings.shared_ports.map((port) => ({ port })),
-      ...own.map(({ port, name, passphrase }) => ({ port, only: { name, passphrase } })),
-    ];
-    return wanted.map(({ port, only }) => {
-      const shared = new SharedPort({
-        context: this.#context,
-        port,
-        streams: this.#streams,
-        sessions: this.#sharedSessions,
-        only,
-      });
-      // Nothing of ours has been on the port before, so it is open or has failed at once.
-      this.#listeners.open(shared, (failure) => {
-        if (failure) throw failure;
-      });
-      return shared;
-    });
-  }
-
   #closeAll(reason: "released" | "plane_failed"): void {
     this.#streams.close();
-    for (const shared of this.#sharedPorts) shared.close();
+    this.#sharedPorts.close();
     for (const port of [...this.#ports.values()]) port.close(reason);
     for (const farewell of [...this.#farewells]) farewell.close();
     this.#listeners.close();

@@ -20,24 +20,31 @@ export function ruleOfPort(passphrase: string): EncryptionRule {
   return { encrypted: passphrase !== "", whose: "", fits: true };
 }
 
+export interface PassphraseRules {
+  /** Of the shared ports; empty is none. */
+  passphrase: string;
+  /** Bytes. */
+  pbkeylen: number;
+}
+
 export class Passphrases {
   /** Null where the library is not the one that relayx carries. */
   readonly #hook: ListenHook | null;
-  readonly #pbkeylen: number;
-  readonly #ports_encrypted: boolean;
+  #pbkeylen = 16;
+  #ports_encrypted = false;
   /** The hook's number of each entry, by what it is for. */
   readonly #entries: Readonly<Record<HookedKind, Map<string, number>>> = {
     stream: new Map(),
     session: new Map(),
   };
 
-  constructor({ libsrt, passphrase, pbkeylen }: {
-    libsrt: Libsrt;
-    /** Of the shared ports; empty is none. */
-    passphrase: string;
-    pbkeylen: number;
-  }) {
+  constructor({ libsrt, ...rules }: PassphraseRules & { libsrt: Libsrt }) {
     this.#hook = libsrt.listenHook && new ListenHook({ calls: libsrt.listenHook });
+    this.apply(rules);
+  }
+
+  /** For the handshakes to come; entries keep the length of key that they were set with. */
+  apply({ passphrase, pbkeylen }: PassphraseRules): void {
     this.#pbkeylen = pbkeylen;
     this.#ports_encrypted = passphrase !== "";
   }

@@ -1,4 +1,5 @@
 /** SRT: libsrt in one worker, because a process must have a single libsrt poller. */
+import { ConfigError } from "../../config/problem.ts";
 import type { Config } from "../../config/schema.ts";
 import { type LibsrtLocation, openLibsrt } from "../../../ffi/libsrt/mod.ts";
 import type { PlaneListener } from "../plane.ts";
@@ -13,37 +14,40 @@ export class SrtPlane extends WorkerPlane {
   readonly #sessions_shared: boolean;
   /** The library can give single streams and sessions on a shared port a passphrase of their own. */
   #has_hook = true;
+  #location: LibsrtLocation | null = null;
 
   constructor(
     { config, listener, rates }: { config: Config; listener: PlaneListener; rates?: RateBook },
   ) {
     const shared_ports = sharedPorts(config);
     const sessions_shared = config.gosrt.mode === "shared";
-    const { gosrt, limits } = config;
-    const settings = (): SrtWorkerSettings => ({
-      ...commonSettings(config, { workers: 1 }),
-      unproven_max: limits.srt_unproven_max,
-      unproven_per_address_max: limits.srt_unproven_per_address_max,
-      unproven_prefix: "srt_",
-      // There is no such header on UDP, so nobody is waited for to send one.
-      trusted_proxies: [],
-      latency_ms: gosrt.latency,
-      maxbw_bps: gosrt.maxbw,
-      inputbw_bps: gosrt.inputbw,
-      oheadbw_percent: gosrt.oheadbw,
-      ipttl: gosrt.ipttl,
-      iptos: gosrt.iptos,
-      peer_idle_ms: gosrt.peer_idle_timeout,
-      udp_buffer_bytes: gosrt.udp_buffer,
-      passphrase: gosrt.passphrase,
-      pbkeylen: gosrt.pbkeylen,
-      shared_ports,
-      sessions_shared,
-      streams: streamSettings(config),
-      // Found here, so that a worker that is replaced opens the very same library again.
-      libsrt: this.#openLibsrt(config),
-    });
-    super({ kind: "srt", worker: "srt", workers: 1, settings, listener, rates });
+    const settings = (config: Config): SrtWorkerSettings => {
+      const { gosrt, limits } = config;
+      return {
+        ...commonSettings(config, { workers: 1 }),
+        unproven_max: limits.srt_unproven_max,
+        unproven_per_address_max: limits.srt_unproven_per_address_max,
+        unproven_prefix: "srt_",
+        // There is no such header on UDP, so nobody is waited for to send one.
+        trusted_proxies: [],
+        latency_ms: gosrt.latency,
+        maxbw_bps: gosrt.maxbw,
+        inputbw_bps: gosrt.inputbw,
+        oheadbw_percent: gosrt.oheadbw,
+        ipttl: gosrt.ipttl,
+        iptos: gosrt.iptos,
+        peer_idle_ms: gosrt.peer_idle_timeout,
+        udp_buffer_bytes: gosrt.udp_buffer,
+        passphrase: gosrt.passphrase,
+        pbkeylen: gosrt.pbkeylen,
+        shared_ports,
+        sessions_shared,
+        streams: streamSettings(config),
+        // Found here, so that a worker that is replaced opens the very same library again.
+        libsrt: this.#location ??= this.#openLibsrt(config),
+      };
+    };
+    super({ kind: "srt", worker: "srt", workers: 1, config, settings, listener, rates });
     this.#shared_ports = shared_ports;
     this.#sessions_shared = sessions_shared;
   }
@@ -52,12 +56,26 @@ export class SrtPlane extends WorkerPlane {
     return !this.#sessions_shared || this.#has_hook;
   }
 
+  override check({ streams }: Config): void {
+    const needy = streamNeedingHook(streams);
+    if (needy === null || this.#has_hook || !this.#location) return;
+    throw new ConfigError([{
+      file: null,
+      line: null,
+      column: null,
+      key: `streams.${needy}.passphrase`,
+      code: "passphrase_unsupported",
+      found: `a passphrase on the shared port, with ${this.#location.path}, which knows one ` +
+        "passphrase for a whole port",
+      allowed: `a streams.${needy}.port, or the libsrt that relayx carries`,
+    }]);
+  }
+
   #openLibsrt({ streams }: Config): LibsrtLocation {
     const { listenHook, location } = openLibsrt({ override: libsrtOverride() });
     this.#has_hook = listenHook !== null;
-    const needy = Object.entries(streams)
-      .find(([, { port, passphrase }]) => port === 0 && passphrase !== "");
-    if (needy && !this.#has_hook) throw new Error(noHook(needy[0], location));
+    const needy = streamNeedingHook(streams);
+    if (needy !== null && !this.#has_hook) throw new Error(noHook(needy, location));
     return location;
   }
 
@@ -79,6 +97,13 @@ function noHook(stream: string, { path, origin }: LibsrtLocation): string {
     : 'run "npm run build", which makes the libsrt that can';
   return `streams.${stream}.passphrase: found a passphrase on the shared port, with ${path}, which ` +
     `knows one passphrase for a whole port; give the stream a streams.${stream}.port, or ${way_out}`;
+}
+
+/** The first stream on a shared port that has a passphrase of its own. */
+function streamNeedingHook(streams: Config["streams"]): string | null {
+  const needy = Object.entries(streams)
+    .find(([, { port, passphrase }]) => port === 0 && passphrase !== "");
+  return needy?.[0] ?? null;
 }
 
 function sharedPorts({ gosrt: { shared_port } }: Config): number[] {

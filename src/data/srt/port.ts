@@ -23,6 +23,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
   readonly port: number;
   readonly session_id: string;
   readonly wishes: SrtWishes;
+  readonly passphrase: string;
   readonly #order: OpenOrder;
   readonly #context: SrtContext;
   readonly #counters: CounterRow;
@@ -47,6 +48,8 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
     this.port = port;
     this.session_id = session_id;
     this.wishes = srt ?? {};
+    // As long as the port is granted, whatever the configuration says meanwhile.
+    this.passphrase = this.wishes.passphrase ?? context.settings.passphrase;
     this.#counters = options.counters;
     this.#farewells = options.farewells;
     this.#events = new PortEvents({ port, session_id, tell: context.event });
@@ -70,7 +73,7 @@ export class SrtPort implements SrtConnectionOwner, EntranceOwner, Acceptor {
 
   /** Its own listener has one passphrase for whoever comes. */
   ruleFor(): EncryptionRule {
-    return ruleOfPort(this.wishes.passphrase ?? this.#context.settings.passphrase);
+    return ruleOfPort(this.passphrase);
   }
 
   claimed(connection: SrtConnection, claim: Claim): void {

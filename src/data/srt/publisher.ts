@@ -10,11 +10,13 @@ const BURST_S = 2;
 export class Publisher {
   readonly connection: SrtConnection;
   readonly user: string;
+  /** The key that it came with. */
+  readonly key: string;
   readonly since_unix_ms = Date.now();
   readonly meter: LegMeter;
   bytes = 0;
   readonly #libsrt: Libsrt;
-  readonly #bytes_per_ms: number;
+  #bytes_per_ms: number;
   #allowance: number;
   #at_ms: number;
 
@@ -22,6 +24,7 @@ export class Publisher {
     libsrt: Libsrt;
     connection: SrtConnection;
     user: string;
+    key: string;
     /** 0 is unlimited. */
     bitrate_max_bps: number;
     now_ms: number;
@@ -30,8 +33,9 @@ export class Publisher {
     this.#libsrt = libsrt;
     this.connection = connection;
     this.user = options.user;
+    this.key = options.key;
     this.meter = new LegMeter({ libsrt, socket: connection.socket, now_ms });
-    this.#bytes_per_ms = bitrate_max_bps === 0 ? Infinity : bitrate_max_bps / 8000;
+    this.#bytes_per_ms = bytesPerMs(bitrate_max_bps);
     this.#allowance = this.#most();
     this.#at_ms = now_ms;
   }
@@ -55,7 +59,18 @@ export class Publisher {
     return this.#allowance >= 0;
   }
 
+  /** Another bound from now on, with its whole burst. */
+  limit(bitrate_max_bps: number): void {
+    if (bytesPerMs(bitrate_max_bps) === this.#bytes_per_ms) return;
+    this.#bytes_per_ms = bytesPerMs(bitrate_max_bps);
+    this.#allowance = this.#most();
+  }
+
   #most(): number {
     return this.#bytes_per_ms * 1000 * BURST_S;
   }
+}
+
+function bytesPerMs(bitrate_max_bps: number): number {
+  return bitrate_max_bps === 0 ? Infinity : bitrate_max_bps / 8000;
 }

@@ -5,6 +5,7 @@
 import type { AdmissionLimit } from "../admission.ts";
 import type { RejectStatus, SrtWishes } from "../plane.ts";
 import { PortEvents } from "../port-events.ts";
+import type { StreamSettings } from "../worker-protocol.ts";
 import type { SrtConnection } from "./connection.ts";
 import type { SrtContext } from "./context.ts";
 import { type Claim, type EntranceOwner, SrtEntrance } from "./entrance.ts";
@@ -14,12 +15,16 @@ import { type EncryptionRule, ruleOfPort } from "./passphrases.ts";
 import type { StreamId, StreamStreamId } from "./stream-id.ts";
 import type { Streams } from "./streams.ts";
 
+/** A stream that has a port to itself. */
+export type OnlyStream = Pick<StreamSettings, "name" | "passphrase">;
+
 /** The sessions whose ends come through shared ports, by their id. */
 export type SharedSessions = ReadonlyMap<string, SrtPort>;
 
 export class SharedPort implements Acceptor, EntranceOwner {
   readonly port: number;
   readonly wishes: SrtWishes;
+  readonly passphrase: string;
   readonly #context: SrtContext;
   readonly #streams: Streams;
   readonly #sessions: SharedSessions;
@@ -33,7 +38,7 @@ export class SharedPort implements Acceptor, EntranceOwner {
     port: number;
     streams: Streams;
     sessions: SharedSessions;
-    only?: { name: string; passphrase: string };
+    only: OnlyStream | null;
   }) {
     const { context, port, only } = options;
     this.port = port;
@@ -42,8 +47,15 @@ export class SharedPort implements Acceptor, EntranceOwner {
     this.#sessions = options.sessions;
     this.#only = only?.name ?? null;
     this.wishes = only && only.passphrase !== "" ? { passphrase: only.passphrase } : {};
+    this.passphrase = this.wishes.passphrase ?? context.settings.passphrase;
     this.#events = new PortEvents({ port, session_id: "", tell: context.event });
     this.#entrance = new SrtEntrance({ context, owner: this, free_text: "refused" });
+  }
+
+  /** Whether it is what the settings want of the port now, its listener aside. */
+  isFor(only: OnlyStream | null): boolean {
+    return this.#only === (only?.name ?? null) &&
+      (this.wishes.passphrase ?? "") === (only?.passphrase ?? "");
   }
 
   prepare(listener: number): void {
@@ -51,10 +63,9 @@ export class SharedPort implements Acceptor, EntranceOwner {
   }
 
   ruleFor(socket: number, id: StreamId): EncryptionRule {
-    const { passphrases, settings } = this.#context;
     return this.#only === null
-      ? passphrases.ruleFor(socket, id)
-      : ruleOfPort(this.wishes.passphrase ?? settings.passphrase);
+      ? this.#context.passphrases.ruleFor(socket, id)
+      : ruleOfPort(this.passphrase);
   }
 
   accept(accepted: Accepted): void {

@@ -5,9 +5,11 @@
 import { SRT_EPOLL_ERR, SRT_EPOLL_IN, SRT_EPOLL_OUT } from "../../../ffi/libsrt/mod.ts";
 import { findBottleneck } from "../bottleneck.ts";
 import type { LegState, RejectStatus, StreamEnd, StreamEvent, StreamState } from "../plane.ts";
+import { isSameSecret } from "../secret.ts";
 import { Deadline } from "../timer-wheel.ts";
 import type { StreamSettings } from "../worker-protocol.ts";
 import { type SrtConnection, type SrtConnectionOwner, TAIL_LOOK_MS } from "./connection.ts";
+import type { StreamStreamId } from "./stream-id.ts";
 import type { SrtContext } from "./context.ts";
 import type { SrtMessage } from "./message.ts";
 import { Publisher } from "./publisher.ts";
@@ -17,13 +19,16 @@ import { Viewer } from "./viewer.ts";
 const TURN_SENDS = 1024;
 const TURN_MESSAGES_MIN = 4;
 
+/** Who has been let in, and by what. */
+export type Admitted = Pick<StreamStreamId, "user" | "key">;
+
 export interface StreamRefusal {
   status: RejectStatus;
   detail: string;
 }
 
 export class Stream implements SrtConnectionOwner {
-  readonly settings: StreamSettings;
+  #settings: StreamSettings;
   readonly #context: SrtContext;
   readonly #viewers = new Map<SrtConnection, Viewer>();
   readonly #tail = new Deadline(() => this.#pump());
@@ -34,14 +39,48 @@ export class Stream implements SrtConnectionOwner {
 
   constructor({ context, settings }: { context: SrtContext; settings: StreamSettings }) {
     this.#context = context;
-    this.settings = settings;
+    this.#settings = settings;
+  }
+
+  get settings(): StreamSettings {
+    return this.#settings;
+  }
+
+  /** Whether a key lets somebody publish or view. Takes as long for any key. */
+  admits(mode: StreamStreamId["mode"], key: string): boolean {
+    const wanted = mode === "publish" ? this.#settings.publish_key : this.#settings.read_key;
+    return isSameSecret(key, wanted) || wanted === "";
+  }
+
+  /**
+   * New rules, which hold at once. Whoever came with what no longer lets one in has to go; viewers
+   * beyond a smaller `viewers_max` may stay, and a new port is for those to come.
+   */
+  apply(settings: StreamSettings): void {
+    const before = this.#settings;
+    this.#settings = settings;
+    // On both kinds of ports the passphrase is the stream's own, and what it came with is not kept.
+    const is_locked_anew = settings.passphrase !== before.passphrase;
+    const publisher = this.#publisher;
+    if (publisher && (is_locked_anew || !this.admits("publish", publisher.key))) {
+      this.#endPublisher("key_changed");
+    } else {
+      publisher?.limit(settings.bitrate_max_bps);
+    }
+    for (const viewer of [...this.#viewers.values()]) {
+      if (is_locked_anew || !this.admits("request", viewer.key)) {
+        this.#endViewer(viewer, "key_changed");
+      } else {
+        viewer.treat(settings.slow_viewer);
+      }
+    }
   }
 
   get empty(): boolean {
     return this.#publisher === null && this.#viewers.size === 0;
   }
 
-  publish(connection: SrtConnection, user: string): StreamRefusal | null {
+  publish(connection: SrtConnection, { user, key }: Admitted): StreamRefusal | null {
     const { libsrt, now_ms } = this.#context;
     const { name, takeover, bitrate_max_bps } = this.settings;
     const before = this.#publisher;
@@ -58,7 +97,7 @@ export class Stream implements SrtConnectionOwner {
       this.#endPublisher("left");
     }
     connection.owner = this;
-    this.#publisher = new Publisher({ libsrt, connection, user, bitrate_max_bps, now_ms });
+    this.#publisher = new Publisher({ libsrt, connection, user, key, bitrate_max_bps, now_ms });
     this.#tell("publishing", connection, { user, reason: "" });
     // What waited in libsrt is told again now.
     connection.want(SRT_EPOLL_IN, true);
@@ -66,14 +105,14 @@ export class Stream implements SrtConnectionOwner {
     return null;
   }
 
-  view(connection: SrtConnection, user: string): StreamRefusal | null {
+  view(connection: SrtConnection, { user, key }: Admitted): StreamRefusal | null {
     const { libsrt, now_ms } = this.#context;
     const { viewers_max, slow_viewer } = this.settings;
     if (this.#viewers.size >= viewers_max) {
       return { status: "stream_full", detail: `viewers_max is ${viewers_max}, and all are there` };
     }
     connection.owner = this;
-    const viewer = new Viewer({ libsrt, connection, user, slow_viewer, now_ms });
+    const viewer = new Viewer({ libsrt, connection, user, key, slow_viewer, now_ms });
     this.#viewers.set(connection, viewer);
     this.#tell("viewing", connection, { user, reason: "" });
     return null;
@@ -153,9 +192,9 @@ export class Stream implements SrtConnectionOwner {
   }
 
   /** Ends everybody. */
-  close(): void {
-    if (this.#publisher) this.#endPublisher("released");
-    for (const viewer of [...this.#viewers.values()]) this.#endViewer(viewer, "released");
+  close(reason: "released" | "removed"): void {
+    if (this.#publisher) this.#endPublisher(reason);
+    for (const viewer of [...this.#viewers.values()]) this.#endViewer(viewer, reason);
   }
 
   #pump(): void {

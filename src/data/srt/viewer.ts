@@ -29,6 +29,8 @@ const SLOW_MS_MIN = 1000;
 export class Viewer {
   readonly connection: SrtConnection;
   readonly user: string;
+  /** The key that it came with. */
+  readonly key: string;
   readonly since_unix_ms = Date.now();
   /** Bytes handed to libsrt. */
   bytes = 0;
@@ -36,13 +38,14 @@ export class Viewer {
   skipped = 0;
   readonly #libsrt: Libsrt;
   readonly #meter: LegMeter;
-  readonly #policy: "skip" | "drop";
-  readonly #patience_ms: number;
+  #policy: "skip" | "drop";
+  #patience_ms = 0;
   #left_out = 0;
   #blocked = false;
   /** Too much waits for the viewer already. */
   #holding = false;
   #buffer_looked_ms: number;
+  readonly #latency_ms: number;
   readonly #too_old_ms: number;
   /** Since when it has been too slow for its policy; null while it is not. */
   #slow_since_ms: number | null = null;
@@ -53,6 +56,7 @@ export class Viewer {
     libsrt: Libsrt;
     connection: SrtConnection;
     user: string;
+    key: string;
     slow_viewer: "skip" | "drop";
     now_ms: number;
   }) {
@@ -60,14 +64,21 @@ export class Viewer {
     this.#libsrt = libsrt;
     this.connection = connection;
     this.user = options.user;
+    this.key = options.key;
     this.#meter = new LegMeter({ libsrt, socket: connection.socket, now_ms });
     this.#buffer_looked_ms = now_ms;
-    const latency_ms = connection.sendLatency();
-    this.#too_old_ms = Math.max(TOO_OLD_MS_MIN, latency_ms);
+    this.#latency_ms = connection.sendLatency();
+    this.#too_old_ms = Math.max(TOO_OLD_MS_MIN, this.#latency_ms);
     this.#policy = options.slow_viewer;
-    this.#patience_ms = this.#policy === "skip"
+    this.treat(options.slow_viewer);
+  }
+
+  /** What becomes of it while it is slow. */
+  treat(slow_viewer: "skip" | "drop"): void {
+    this.#policy = slow_viewer;
+    this.#patience_ms = slow_viewer === "skip"
       ? STUCK_MS_MAX
-      : Math.max(SLOW_MS_MIN, SLOW_LATENCIES * latency_ms);
+      : Math.max(SLOW_MS_MIN, SLOW_LATENCIES * this.#latency_ms);
   }
 
   /** Throws away what a viewer sends, which is for nobody and would fill libsrt's buffer, 24 MB. */

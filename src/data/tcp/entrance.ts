@@ -37,7 +37,7 @@ export class TcpEntrance implements UnprovenOwner<Connection> {
     this.#unproven = new UnprovenConnections({
       admission,
       wheel,
-      hello_timeout_ms: settings.hello_timeout_ms,
+      settings,
       owner: this,
     });
   }

@@ -148,6 +148,12 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     if (added.length > 0) { for (const port of this.#ports.values()) port.dropBanned(); }
   }
 
+  apply(settings: object): void {
+    const { settings: present, addresses } = this.#context;
+    Object.assign(present, settings);
+    addresses.apply(present);
+  }
+
   stop(): void {
     this.#stopping = true;
   }

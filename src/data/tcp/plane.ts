@@ -11,12 +11,12 @@ export class TcpPlane extends WorkerPlane {
     { config, listener, rates }: { config: Config; listener: PlaneListener; rates?: RateBook },
   ) {
     const workers = config.gateway.tcp_workers;
-    const settings = (): TcpWorkerSettings => ({
+    const settings = (config: Config): TcpWorkerSettings => ({
       ...commonSettings(config, { workers }),
       sndbuf_bytes: config.zeromq.sndbuf,
       rcvbuf_bytes: config.zeromq.rcvbuf,
       linger_ms: config.zeromq.linger * 1000,
     });
-    super({ kind: "zmq", worker: "tcp", workers, settings, listener, rates });
+    super({ kind: "zmq", worker: "tcp", workers, config, settings, listener, rates });
   }
 }

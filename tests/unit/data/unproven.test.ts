@@ -18,7 +18,7 @@ function setUp() {
   const unproven = new UnprovenConnections<Peer>({
     admission,
     wheel,
-    hello_timeout_ms: 2_000,
+    settings: { hello_timeout_ms: 2_000 },
     owner: {
       helloOverdue: (peer) => {
         overdue.push(peer);

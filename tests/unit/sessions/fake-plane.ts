@@ -86,6 +86,10 @@ export class FakePlane implements Plane {
     };
   }
 
+  check(): void {}
+
+  apply(): void {}
+
   beat(): Promise<boolean> {
     return Promise.resolve(true);
   }

@@ -5,7 +5,7 @@ import { IdPatterns } from "../../../src/access/id-patterns.ts";
 import { Principal } from "../../../src/access/principal.ts";
 import { Standing } from "../../../src/access/standing.ts";
 import { type Config, configSchema } from "../../../src/config/schema.ts";
-import type { PlaneKind, Role } from "../../../src/data/plane.ts";
+import { isStreamReport, type PlaneKind, type Role } from "../../../src/data/plane.ts";
 import { BlockedPorts } from "../../../src/sessions/blocked-ports.ts";
 import { Broker, type SrtRules } from "../../../src/sessions/broker.ts";
 import type { Grant, PairRequest, Party, Refusal } from "../../../src/sessions/party.ts";
@@ -110,7 +110,7 @@ export class Fixture {
       new FakePlane({
         kind,
         listener: (event) => {
-          if (event.type === "stream" || event.type === "streams") return;
+          if (isStreamReport(event)) return;
           if (!this.blocked.onPlaneEvent(kind, event)) this.sessions.onPlaneEvent(kind, event);
         },
       });

@@ -80,10 +80,12 @@ class FakeLibsrt {
 class Port implements Acceptor {
   readonly port = port;
   readonly wishes: SrtWishes;
+  readonly passphrase: string;
   readonly accepted: number[] = [];
   outcome: Error | null | "none" = "none";
   constructor(wishes: SrtWishes = {}) {
     this.wishes = wishes;
+    this.passphrase = wishes.passphrase ?? settings.passphrase;
   }
   accept({ socket }: Accepted): void {
     this.accepted.push(socket);
