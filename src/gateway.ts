@@ -27,7 +27,7 @@ import { formatPortRange } from "./config/port-range.ts";
 import { ConfigError } from "./config/problem.ts";
 import type { Config } from "./config/schema.ts";
 import { Broadcasts } from "./control/broadcasts.ts";
-import { ListenError } from "./control/doorway.ts";
+import { ListenError } from "./control/listeners.ts";
 import { ControlServer } from "./control/server.ts";
 import { type GatewayState, portState, ServerStatusReport } from "./control/status.ts";
 import { Telemetry } from "./control/telemetry.ts";

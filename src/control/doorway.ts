@@ -8,23 +8,19 @@
  * included. A connection that has nothing to wait for is through at once.
  */
 import type { Buffer } from "node:buffer";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { setImmediate } from "node:timers";
 import { AddressSet } from "../config/address-set.ts";
 import type { Config } from "../config/schema.ts";
 import { Admission, type AdmissionLimit } from "../data/admission.ts";
-import { type ProxySource, readProxyHeader } from "../data/proxy-header.ts";
+import { readProxyHeader } from "../data/proxy-header.ts";
 import type { Log } from "../observe/log.ts";
 import { DeadlineLine } from "../sessions/deadline-line.ts";
 import type { RepeatedLines } from "../sessions/repeated-lines.ts";
 import { readFirstBytes } from "./first-bytes.ts";
+import { Listeners } from "./listeners.ts";
 import { TLS_HANDSHAKE_BYTE, TlsDoor, type TlsOutcome } from "./tls-door.ts";
 import { Visitor, type VisitorRefusal } from "./visitor.ts";
-
-/** Silence after which the kernel asks whether the peer is still there. */
-const KEEPALIVE_MS = 30_000;
-/** Waiting connections in the kernel; a burst of peers after a restart fits in. */
-const BACKLOG = 1024;
 
 export interface DoorwayEvents {
   /** Somebody is in; `first` are bytes of its that have been read already. */
@@ -33,17 +29,10 @@ export interface DoorwayEvents {
   onOverdue(visitor: Visitor): void;
 }
 
-/** A port cannot be listened on; `key` is the one in the configuration that names it. */
-export class ListenError extends Error {
-  override name = "ListenError";
-  readonly code = "LISTEN";
-  readonly key: "gateway.tcp_port" | "tls.port";
-  readonly port: number;
-  constructor(key: ListenError["key"], port: number, cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
-    this.key = key;
-    this.port = port;
-  }
+/** What went wrong on the way in, for the log. */
+interface Mishap {
+  status: string;
+  error: string;
 }
 
 export class Doorway {
@@ -52,15 +41,13 @@ export class Doorway {
   readonly #repeated: RepeatedLines;
   readonly #isBanned: (address: string) => boolean;
   readonly #events: DoorwayEvents;
+  readonly #listeners: Listeners;
   readonly #admission: Admission;
   readonly #overdue: DeadlineLine<Visitor>;
   readonly #tls: TlsDoor;
-  /** The control port, and the port for TLS only where there is one. */
-  readonly #servers: Server[] = [];
   /** Those on their way in. */
   readonly #entering = new Set<Visitor>();
   #proxies: AddressSet;
-  #accepting = true;
 
   constructor(
     options: {
@@ -78,6 +65,7 @@ export class Doorway {
     this.#repeated = options.repeated;
     this.#isBanned = options.isBanned;
     this.#events = options.events;
+    this.#listeners = new Listeners({ log });
     this.#admission = new Admission({ ...config.limits, unproven_prefix: "" });
     this.#overdue = new DeadlineLine({
       period_ms: config.gateway.auth_timeout,
@@ -89,13 +77,17 @@ export class Doorway {
 
   /**
    * Resolves with the ports once they are listened on; `tls_port` is null where TLS has none of its
-   * own. Rejects with a {@link ListenError}, or a `TlsFilesError`.
+   * own. Rejects with a `ListenError`, or a `TlsFilesError`.
    */
   async start(): Promise<{ control_port: number; tls_port: number | null }> {
-    const { gateway, tls } = this.#config;
+    const { gateway: { bind_address: host, tcp_port }, tls } = this.#config;
     this.#tls.apply(this.#config);
-    const control_port = await this.#listen("gateway.tcp_port", gateway.tcp_port, false);
-    const tls_port = tls.port === 0 ? null : await this.#listen("tls.port", tls.port, true);
+    const open = (key: "gateway.tcp_port" | "tls.port", port: number, tls_only: boolean) =>
+      this.#listeners.open(key, { host, port }, (socket, address) => {
+        this.#onAccept(new Visitor({ socket, address, tls_only }));
+      });
+    const control_port = await open("gateway.tcp_port", tcp_port, false);
+    const tls_port = tls.port === 0 ? null : await open("tls.port", tls.port, true);
     return { control_port, tls_port };
   }
 
@@ -119,13 +111,12 @@ export class Doorway {
   }
 
   stopAccepting(): void {
-    this.#accepting = false;
-    for (const server of this.#servers) server.close();
+    this.#listeners.close();
   }
 
   /** Cuts those on their way in. Those that are in belong to whoever let them in. */
   close(): void {
-    this.stopAccepting();
+    this.#listeners.close();
     for (const visitor of this.#entering) visitor.destroy();
     this.#overdue.close();
   }
@@ -145,61 +136,37 @@ export class Doorway {
     this.#overdue.delete(visitor);
   }
 
-  #listen(key: ListenError["key"], port: number, tls_only: boolean): Promise<number> {
-    // Half-open is allowed so that an HTTP peer may end its side and still get its answer.
-    const server = createServer({ allowHalfOpen: true }, (s) => this.#onAccept(s, tls_only));
-    this.#servers.push(server);
-    return new Promise((resolve, reject) => {
-      const onError = (error: Error) => reject(new ListenError(key, port, error));
-      server.once("error", onError);
-      server.listen({ host: this.#config.gateway.bind_address, port, backlog: BACKLOG }, () => {
-        server.off("error", onError);
-        server.on("error", (error) => {
-          // For instance no descriptors left; the listener goes on.
-          this.#log.error({ status: "control_error", error: String(error) }, "accepting failed");
-        });
-        resolve((server.address() as AddressInfo).port);
-      });
-    });
-  }
-
-  #onAccept(socket: Socket, tls_only: boolean): void {
-    socket.on("error", () => {});
-    // A peer that is gone before it is accepted has no address any more; others may still stand in
-    // the kernel's queue when the listener is closed.
-    const address = socket.remoteAddress;
-    if (address === undefined || !this.#accepting) {
-      socket.destroy();
-      return;
-    }
-    const visitor = new Visitor(socket, address);
+  #onAccept(visitor: Visitor): void {
+    const is_proxy = this.#proxies.has(visitor.address);
+    if (is_proxy) visitor.awaited = "PROXY header";
     if (this.#admit(visitor) === null) {
-      this.#welcome(visitor, tls_only);
+      this.#welcome(visitor);
       return;
     }
     // Connections that have just ended may still be counted: their ends are in the same batch of
     // events as this one. Once that batch is through, the count is right.
     setImmediate(() => {
-      if (socket.destroyed || !this.#accepting) {
-        socket.destroy();
+      if (visitor.socket.destroyed || !this.#listeners.accepting) {
+        visitor.destroy();
         return;
       }
       const limit = this.#admit(visitor);
-      if (limit === null) this.#welcome(visitor, tls_only);
+      if (limit === null) this.#welcome(visitor);
       else this.#turnAway(visitor, limit);
     });
   }
 
   /**
-   * Where an address is judged, and the only place: first the one that the kernel has, and again the
-   * one that a proxy announces. Counts the visitor, or names what forbids it.
+   * Where an address is judged, and the only place: first the one that the kernel has, and again, for
+   * a proxy, when it has announced another or none. Counts the visitor, or names what forbids it.
    */
   #admit(visitor: Visitor): AdmissionLimit | "banned" | null {
-    // A proxy's clients are banned one by one, once it has said who they are.
-    const is_proxy = visitor.proxy === null && this.#proxies.has(visitor.address);
-    if (!is_proxy && this.#isBanned(visitor.address)) return "banned";
-    const limit = this.#admission.enter(visitor.address);
-    if (limit === null) visitor.counted_as = visitor.address;
+    // A proxy's clients are judged one by one, once it has said who they are.
+    if (visitor.awaited !== "PROXY header" && this.#isBanned(visitor.address)) return "banned";
+    // Until then each counts for itself: a thousand clients may come through one proxy at once.
+    const counted_as = visitor.awaited === "PROXY header" ? visitor.remote : visitor.address;
+    const limit = this.#admission.enter(counted_as);
+    if (limit === null) visitor.counted_as = counted_as;
     return limit;
   }
 
@@ -221,10 +188,8 @@ export class Doorway {
     );
   }
 
-  #welcome(visitor: Visitor, tls_only: boolean): void {
+  #welcome(visitor: Visitor): void {
     const { socket } = visitor;
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, KEEPALIVE_MS);
     this.#entering.add(visitor);
     this.#overdue.add(visitor);
     socket.once("close", () => {
@@ -232,63 +197,57 @@ export class Doorway {
       this.stopClock(visitor);
       this.#uncount(visitor);
     });
-    const is_proxy = this.#proxies.has(visitor.address);
-    if (is_proxy) visitor.awaited = "PROXY header";
-    if (!is_proxy && !tls_only && !this.#tls.isOpen) {
-      this.#enter(visitor, null);
-      return;
-    }
-    readFirstBytes(
-      socket,
-      (bytes) => this.#look(visitor, bytes, tls_only),
-      () => visitor.destroy(),
-    );
+    if (this.#isThrough(visitor)) this.#enter(visitor, null);
+    else readFirstBytes(socket, (bytes) => this.#look(visitor, bytes), () => visitor.destroy());
+  }
+
+  /** Nothing is to be seen of its bytes before they are JSON or HTTP. */
+  #isThrough({ awaited, tls_only }: Visitor): boolean {
+    return awaited !== "PROXY header" && !tls_only && !this.#tls.isOpen;
   }
 
   /** Goes on as far as the bytes allow, and says how many it is through with; null: with all of it. */
-  #look(visitor: Visitor, bytes: Buffer, tls_only: boolean): number | null {
+  #look(visitor: Visitor, bytes: Buffer): number | null {
     let header_bytes = 0;
     if (visitor.awaited === "PROXY header") {
       const header = readProxyHeader(bytes);
       if (header.type === "more") return 0;
       if (header.type === "header") {
         header_bytes = header.bytes;
-        if (!this.#announce(visitor, header.source)) return null;
+        visitor.announce(header.source);
       } else if (header.type === "invalid" || this.#config.proxy_protocol.mode === "required") {
         const error = header.type === "invalid"
           ? header.detail
           : "no PROXY header, which proxy_protocol.mode requires of a trusted address";
-        this.#refuse(visitor, "proxy_header_error", error, "a connection from a proxy is closed");
+        const what = { status: "proxy_error", error };
+        this.#refuse(visitor, what, "a connection from a proxy is closed");
         return null;
       }
       visitor.awaited = "first byte";
+      this.#uncount(visitor);
+      const limit = this.#admit(visitor);
+      if (limit !== null) {
+        this.#turnAway(visitor, limit);
+        return null;
+      }
     }
     const rest = bytes.subarray(header_bytes);
-    if (!tls_only && !this.#tls.isOpen) this.#enter(visitor, rest);
+    if (this.#isThrough(visitor)) this.#enter(visitor, rest);
     else if (rest.length === 0) return header_bytes;
-    else this.#sort(visitor, rest, tls_only);
+    else this.#sort(visitor, rest);
     return null;
   }
 
-  /** Goes by the announced address from now on; false: it may not come in. */
-  #announce(visitor: Visitor, source: ProxySource | null): boolean {
-    visitor.announce(source);
-    if (source === null) return true;
-    this.#uncount(visitor);
-    const limit = this.#admit(visitor);
-    if (limit !== null) this.#turnAway(visitor, limit);
-    return limit === null;
-  }
-
   /** Tells TLS from everything else. */
-  #sort(visitor: Visitor, bytes: Buffer, tls_only: boolean): void {
+  #sort(visitor: Visitor, bytes: Buffer): void {
     if (bytes[0] === TLS_HANDSHAKE_BYTE && this.#tls.isOpen) {
       visitor.awaited = "TLS handshake";
       const tcp = visitor.socket;
       this.#tls.take(tcp, bytes, (outcome) => this.#onOutcome(visitor, tcp, outcome));
-    } else if (tls_only) {
+    } else if (visitor.tls_only) {
       const error = this.#tls.isOpen ? "the first byte is no TLS handshake" : "TLS is turned off";
-      this.#refuse(visitor, "tls_failed", error, "no TLS on the port that is for TLS only");
+      const what = { status: "tls_failed", error };
+      this.#refuse(visitor, what, "no TLS on the port that is for TLS only");
     } else {
       if (this.#config.tls.required) {
         this.#distrust(visitor, { code: 502, error: "502 tls required" }, "no TLS");
@@ -299,7 +258,8 @@ export class Doorway {
 
   #onOutcome(visitor: Visitor, tcp: Socket, outcome: TlsOutcome): void {
     if (outcome.type === "failed") {
-      this.#refuse(visitor, "tls_failed", outcome.error, "a TLS handshake has failed");
+      const what = { status: "tls_failed", error: outcome.error };
+      this.#refuse(visitor, what, "a TLS handshake has failed");
       return;
     }
     const { socket } = outcome;
@@ -322,19 +282,20 @@ export class Doorway {
   /** Lets it in to be told why it may not come in: it speaks no TLS, or its certificate is not good. */
   #distrust(visitor: Visitor, refusal: VisitorRefusal, error: string): void {
     visitor.refusal = refusal;
-    this.#warn(visitor, "tls_refused", error, "a connection is refused: TLS asks for more");
+    const what = { status: "tls_refused", error };
+    this.#warn(visitor, what, "a connection is refused: TLS asks for more");
   }
 
   /** Closes the connection without a word of ours; what TLS itself has to say about it still goes out. */
-  #refuse(visitor: Visitor, status: string, error: string, message: string): void {
-    this.#warn(visitor, status, error, message);
+  #refuse(visitor: Visitor, what: Mishap, message: string): void {
+    this.#warn(visitor, what, message);
     setImmediate(() => visitor.destroy());
   }
 
-  #warn(visitor: Visitor, status: string, error: string, message: string): void {
+  #warn(visitor: Visitor, what: Mishap, message: string): void {
     const { address, remote, proxy } = visitor;
-    const fields = { status, remote, ...(proxy === null ? {} : { proxy }), error };
-    this.#repeated.warn(`${status} ${address}`, fields, message);
+    const fields = { ...what, remote, ...(proxy === null ? {} : { proxy }) };
+    this.#repeated.warn(`${what.status} ${address}`, fields, message);
   }
 
   #onOverdue(visitor: Visitor): void {

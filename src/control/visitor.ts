@@ -29,9 +29,14 @@ export class Visitor {
   awaited: "PROXY header" | "first byte" | "TLS handshake" | "register" = "first byte";
   /** The address under which it is counted as unproven; null: it has proven itself or is gone. */
   counted_as: string | null = null;
+  /** It came to the port where nothing but TLS is spoken. */
+  readonly tls_only: boolean;
   readonly #tcp: Socket;
 
-  constructor(socket: Socket, address: string) {
+  constructor(
+    { socket, address, tls_only = false }: { socket: Socket; address: string; tls_only?: boolean },
+  ) {
+    this.tls_only = tls_only;
     this.socket = socket;
     this.#tcp = socket;
     this.address = address;

@@ -37,15 +37,19 @@ export const REGISTRATION: Sentences = {
       ? `The control port had trouble: ${words(fields.error)}.`
       : `The ${peer(fields)}${from(fields.remote)} sent what the control protocol does not have` +
         `${inBrackets(fields.error)}.`,
-  tls_error: ({ error, remote }) =>
-    `A TLS connection to the control port${from(remote)} failed: ${words(error)}.`,
+  tls_failed: ({ error, remote }) =>
+    `A TLS handshake on the control port${from(remote)} failed: ${words(error)}.`,
+  tls_refused: ({ error, remote }) =>
+    `A connection to the control port${from(remote)} was refused, as tls asks for more: ` +
+    `${words(error)}.`,
+  tls_error: ({ error }) =>
+    `The new certificate cannot be used and the one before stays: ${words(error)}.`,
   tls_loaded: ({ certificate, expires }) =>
     `The certificate ${words(certificate)} is in use; it expires ${words(expires)}.`,
   certificate_expires: ({ certificate, days }) =>
-    `The certificate ${words(certificate)} expires in ${
-      counted(days, "day")
-    }; put a new one in its ` +
-    "place and reload.",
+    `The certificate ${words(certificate)} ` +
+    (Number(days) < 0 ? "has expired" : `expires in ${counted(days, "day")}`) +
+    "; put a new one in its place and reload.",
   banned: ({ subject, reason, remote, kind, port, count, until }) => {
     if (subject !== undefined) {
       return `${name(subject)} was banned${inBrackets(reason)}${

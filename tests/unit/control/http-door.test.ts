@@ -10,7 +10,7 @@ async function visit(run: (write: (bytes: string) => void) => () => void) {
     socket.on("error", () => {});
     socket.once("data", (chunk) => {
       socket.unshift(chunk);
-      door.take(new Visitor(socket, "127.0.0.1"));
+      door.take(new Visitor({ socket, address: "127.0.0.1" }));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
