@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { constants, gzipSync } from "node:zlib";
 import { outline } from "../src/cli/command-outline.ts";
-import { COMPLETIONS } from "../src/cli/completion.ts";
+import { completion } from "../src/cli/completion-text.ts";
 import { createProgram } from "../src/cli/program.ts";
 import { configPage } from "./config-page.ts";
 import { licences } from "./licences.ts";
@@ -53,9 +53,9 @@ export function packedFiles(options: TreeOptions): PackedFile[] {
     plain("usr/lib/sysusers.d/relayx.conf", source("packaging/debian/relayx.sysusers")),
     packed("usr/share/man/man1/relayx.1", manPage(program, facts)),
     packed("usr/share/man/man5/relayx.yaml.5", configPage(config, facts)),
-    plain("usr/share/bash-completion/completions/relayx", COMPLETIONS.bash(program)),
-    plain("usr/share/zsh/vendor-completions/_relayx", COMPLETIONS.zsh(program)),
-    plain("usr/share/fish/vendor_completions.d/relayx.fish", COMPLETIONS.fish(program)),
+    plain("usr/share/bash-completion/completions/relayx", completion("bash", program)),
+    plain("usr/share/zsh/vendor-completions/_relayx", completion("zsh", program)),
+    plain("usr/share/fish/vendor_completions.d/relayx.fish", completion("fish", program)),
     plain("usr/share/doc/relayx/copyright", licences(options)),
     packed("usr/share/doc/relayx/changelog", source("packaging/debian/changelog")),
     plain("usr/share/lintian/overrides/relayx", source("packaging/debian/lintian-overrides")),

@@ -47,7 +47,7 @@ import type { Log } from "./observe/log.ts";
 import { SetupTimes } from "./observe/setup-times.ts";
 import { BlockedPorts } from "./sessions/blocked-ports.ts";
 import { Broker } from "./sessions/broker.ts";
-import { Drain } from "./sessions/drain.ts";
+import { Drain, type DrainState } from "./sessions/drain.ts";
 import { type PortCounts, PortPool } from "./sessions/port-pool.ts";
 import { Registry } from "./sessions/registry.ts";
 import { SessionMeter } from "./sessions/session-meter.ts";
@@ -96,6 +96,8 @@ const REAL_PLANES: PerPlane<PlaneFactory> = {
 
 export interface GatewaySnapshot {
   state: GatewayState;
+  /** Null while it does not drain. */
+  drain: DrainState | null;
   version: string;
   started_at_unix_ms: number;
   connections: { registered: number; unproven: number; open: number };
@@ -320,6 +322,7 @@ export class Gateway {
       version: this.#version,
       started_at_unix_ms: this.#started_at_unix_ms,
       connections: this.#control.snapshot(),
+      drain: this.#drain.snapshot(),
       sessions: this.#sessions.size,
       waiting_requests: this.#broker.snapshot().waiting,
       port_state: portState(this.#pools),

@@ -3,11 +3,12 @@ import type { GatewaySnapshot } from "../gateway.ts";
 
 export type StatusLineSource = Pick<
   GatewaySnapshot,
-  "state" | "sessions" | "waiting_requests" | "connections"
+  "state" | "drain" | "sessions" | "waiting_requests" | "connections"
 >;
 
 export function statusLine(snapshot: StatusLineSource): string {
-  const { state, sessions, waiting_requests, connections } = snapshot;
+  const { drain, sessions, waiting_requests, connections } = snapshot;
+  const state = snapshot.state === "Running" && drain !== null ? "Draining" : snapshot.state;
   return `${state}: ${counted(sessions, "session")}, ${connections.registered} registered, ` +
     `${counted(waiting_requests, "request")} waiting`;
 }

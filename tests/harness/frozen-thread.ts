@@ -51,7 +51,8 @@ const WAITS_IN = { tcp: 232, srt: 7 } as const;
 export function workerThreads(pid: number, kind: keyof typeof WAITS_IN): number[] {
   return readdirSync(`/proc/${pid}/task`).map(Number).filter((thread) => {
     const task = `/proc/${pid}/task/${thread}`;
-    return readFileSync(`${task}/comm`, "utf8") === "Worker\n" &&
+    // Bun's name for it, or Deno's.
+    return /^(Worker|worker-\d+)$/m.test(readFileSync(`${task}/comm`, "utf8")) &&
       readFileSync(`${task}/syscall`, "utf8").startsWith(`${WAITS_IN[kind]} `);
   });
 }

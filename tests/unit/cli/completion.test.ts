@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { outline } from "../../../src/cli/command-outline.ts";
-import { COMPLETIONS, type Shell } from "../../../src/cli/completion.ts";
+import { completion } from "../../../src/cli/completion-text.ts";
+import { SHELLS } from "../../../src/cli/completion.ts";
 import { createProgram } from "../../../src/cli/program.ts";
 import { plainEnvironment } from "../../harness/runtime.ts";
 import { relayx } from "./command.ts";
@@ -19,10 +20,10 @@ let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "relayx-completion-"));
   writeFileSync(join(folder, "some file.yaml"), "");
-  for (const shell of Object.keys(COMPLETIONS) as Shell[]) {
+  for (const shell of SHELLS) {
     writeFileSync(
       join(folder, `_relayx.${shell}`),
-      COMPLETIONS[shell](outline(createProgram(silent))),
+      completion(shell, outline(createProgram(silent))),
     );
   }
 });
@@ -116,9 +117,9 @@ test("texts with every character that a shell reads otherwise are passed through
   program.command("go").description(odd).addOption(
     new Option("-x, --extra [bool]", odd),
   );
-  writeFileSync(join(folder, "odd.zsh"), COMPLETIONS.zsh(outline(program)));
-  writeFileSync(join(folder, "odd.fish"), COMPLETIONS.fish(outline(program)));
-  writeFileSync(join(folder, "odd.bash"), COMPLETIONS.bash(outline(program)));
+  for (const shell of SHELLS) {
+    writeFileSync(join(folder, `odd.${shell}`), completion(shell, outline(program)));
+  }
   expect(shell("bash", ["--norc", "-c", "source ./odd.bash; echo fine"])).toEqual(["fine"]);
   expect(shell("zsh", ["-f", "-n", "./odd.zsh"])).toEqual([]);
   expect(shell("fish", ["-c", "source ./odd.fish; complete -C 'relayx g'"])).toEqual([

@@ -229,6 +229,15 @@ describe("the environment", () => {
 
 test("the status line counts what an operator wants to know first", () => {
   const connections = { registered: 5, unproven: 1, open: 6 };
-  expect(statusLine({ state: "Running", sessions: 1, waiting_requests: 0, connections }))
-    .toBe("Running: 1 session, 5 registered, 0 requests waiting");
+  const quiet = {
+    state: "Running",
+    drain: null,
+    sessions: 1,
+    waiting_requests: 0,
+    connections,
+  } as const;
+  expect(statusLine(quiet)).toBe("Running: 1 session, 5 registered, 0 requests waiting");
+  const drain = { since_unix_ms: 1, deadline_unix_ms: null };
+  expect(statusLine({ ...quiet, drain, sessions: 2 })).toStartWith("Draining: 2 sessions, ");
+  expect(statusLine({ ...quiet, drain, state: "Stopping" })).toStartWith("Stopping: ");
 });
