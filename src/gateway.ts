@@ -464,22 +464,27 @@ export class Gateway {
   async #startAdmin(): Promise<void> {
     const config = this.#config;
     if (config.admin.port === "off") return;
-    const { Admin } = await import("./admin/admin.ts");
-    const { pageAssets } = await import("./admin/page-assets.ts");
-    // Somebody may have asked for the end meanwhile.
-    if (this.#state !== "Running") return;
-    this.#admin = new Admin({
-      config,
-      source: this.#operations,
-      journal: this.#journal,
-      setup: this.#setup,
-      runtime: this.#runtime,
-      logLinesLost: this.#logLinesLost,
-      assets: pageAssets(),
-      isBanned: (address) => this.#access.isBanned(address),
-      onUnauthorized: (address) => this.#access.noteFailure(address, "admin_refused"),
-    });
-    await this.#admin.start();
+    try {
+      const { Admin } = await import("./admin/admin.ts");
+      const { pageAssets } = await import("./admin/page-assets.ts");
+      // Somebody may have asked for the end meanwhile.
+      if (this.#state !== "Running") return;
+      this.#admin = new Admin({
+        config,
+        source: this.#operations,
+        journal: this.#journal,
+        setup: this.#setup,
+        runtime: this.#runtime,
+        logLinesLost: this.#logLinesLost,
+        assets: pageAssets(),
+        isBanned: (address) => this.#access.isBanned(address),
+        onUnauthorized: (address) => this.#access.noteFailure(address, "admin_refused"),
+      });
+      await this.#admin.start();
+    } catch (error) {
+      // Whoever relays must not stop relaying because nobody can look on.
+      this.#log.error({ status: "admin_error", error }, "the admin side cannot start");
+    }
   }
 
   async #close(reason: string): Promise<void> {

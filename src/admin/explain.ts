@@ -16,6 +16,12 @@ const EVENTS_MAX = 200;
 /** Of a peer's sessions, so many are told one by one. */
 const SESSIONS_MAX = 20;
 
+const ENDS_OF_WAITING: ReadonlySet<string> = new Set([
+  "pair_granted",
+  "pair_refused",
+  "limit_reached",
+]);
+
 interface Sources {
   source: AdminSource;
   journal: Journal;
@@ -40,9 +46,10 @@ export function explain(subject: string, sources: Sources, now_unix_ms: number):
   const sessions = source.sessions().filter(({ client_id, server_id }) =>
     is === "client" ? client_id === subject : is === "server" && server_id === subject
   );
-  const sentences = is === "unknown"
-    ? [nothingKnown(subject, journal, now_unix_ms)]
-    : peerNow(subject, registered, sessions, now_unix_ms);
+  const sentences = is === "unknown" ? [nothingKnown(subject, journal, now_unix_ms)] : [
+    ...peerNow(subject, registered, sessions, now_unix_ms),
+    ...waitingNow(subject, events, now_unix_ms),
+  ];
   return {
     subject,
     is,
@@ -173,6 +180,23 @@ function peerNow(
     );
   }
   return sentences;
+}
+
+/** Requests that have begun to wait and have had no answer yet. */
+function waitingNow(
+  subject: string,
+  events: readonly RecordedEvent[],
+  now_unix_ms: number,
+): string[] {
+  const waiting = new Map<unknown, number>();
+  for (const { status, fields, time_unix_ms } of events) {
+    if (fields.client_id !== subject) continue;
+    if (status === "pair_waiting") waiting.set(fields.request_id, time_unix_ms);
+    else if (ENDS_OF_WAITING.has(status)) waiting.delete(fields.request_id);
+  }
+  return [...waiting].map(([request_id, since]) =>
+    `Now: its request ${name(request_id)} has been waiting for ${duration(now_unix_ms - since)}.`
+  );
 }
 
 function nothingKnown(subject: string, journal: Journal, now_unix_ms: number): string {

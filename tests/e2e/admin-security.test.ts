@@ -238,6 +238,32 @@ describe("an admin port", () => {
     await gateway.stop();
   });
 
+  test("lives by new tokens and names at once, without cutting who reads", async () => {
+    const admin_settings = { port: 0, token: TOKEN };
+    const gateway = await GatewayProcess.start({ settings: { admin: admin_settings } });
+    const admin = await AdminPort.of(gateway);
+    const query = "after=9000000000000000&wait_ms=20000";
+    const waiting = admin.ask(`/api/v1/events?${query}`, { token: TOKEN });
+    await admin.ask("/api/v1/gateway", { token: TOKEN });
+    const other = `${TOKEN}-that-is-newer`;
+    const named = () => admin.statusOf(head("GET /healthz", "Host: relay.example"));
+    expect(await named()).toBe(403);
+    const line = await gateway.reload({
+      admin: { ...admin_settings, port: 1, token: other, allowed_hosts: ["relay.example"] },
+    });
+    expect(line.applied).toEqual(["admin.token", "admin.allowed_hosts"]);
+    expect(line.needs_restart).toEqual(["admin.port"]);
+    expect((await admin.ask("/api/v1/gateway", { token: TOKEN })).status).toBe(401);
+    expect((await admin.ask("/api/v1/gateway", { token: other })).status).toBe(200);
+    expect(await named()).toBe(200);
+    const wrong = await gateway.reload({ admin: { ...admin_settings, token: "short" } });
+    expect(wrong.status).toBe("reload_refused");
+    expect(JSON.stringify(wrong)).not.toContain("short");
+    expect((await admin.ask("/api/v1/gateway", { token: other })).status).toBe(200);
+    await gateway.stop();
+    expect((await waiting).status).toBe(200);
+  });
+
   test("that is off is not there", async () => {
     const gateway = await GatewayProcess.start({ settings: { admin: { port: "off" } } });
     const meeting = await Meeting.of(gateway, { name: "off" });

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { AdminPort } from "../harness/admin-port.ts";
 import { GatewayProcess } from "../harness/gateway-process.ts";
 import { carry, Meeting } from "../harness/meeting.ts";
+import { checkedDocument } from "../harness/openapi.ts";
 import type { Runtime } from "../harness/runtime.ts";
 import { SrtThread } from "../harness/srt-end.ts";
 import { joinSrt } from "../harness/srt-meeting.ts";
@@ -19,7 +21,7 @@ for (const runtime of runtimes) {
     let meeting: Meeting;
 
     beforeAll(async () => {
-      gateway = await GatewayProcess.start({ runtime });
+      gateway = await GatewayProcess.start({ runtime, settings: { admin: { port: 0 } } });
       thread = await SrtThread.start();
       meeting = await Meeting.of(gateway, { name: runtime });
     }, 60_000);
@@ -48,6 +50,29 @@ for (const runtime of runtimes) {
       expect((await gateway.statusPage()).connections).toBe(2);
       const missing = await fetch(`http://127.0.0.1:${port}/nothing`);
       expect([missing.status, await missing.text()]).toEqual([404, ""]);
+    });
+
+    test("the admin port answers, explains, counts, refuses and takes orders", async () => {
+      const admin = await AdminPort.of(gateway);
+      expect((await admin.ask("/")).headers.get("content-type")).toStartWith("text/html");
+      expect((await admin.ask("/readyz")).json).toEqual({ ready: true, reasons: [] });
+      const document = checkedDocument((await admin.ask("/openapi.json")).json);
+      const { status, json } = await admin.ask("/api/v1/registrations");
+      expect(document.faults("GET", "/api/v1/registrations", status, json)).toEqual([]);
+      expect(json.registrations).toHaveLength(2);
+      const { json: explained } = await admin.ask(`/api/v1/explain/be-${runtime}`);
+      expect(explained.sentences[0]).toContain(`The server be-${runtime} registered`);
+      const metrics = await admin.metrics();
+      expect(metrics.faults()).toEqual([]);
+      expect(metrics.value("relayx_registrations", { role: "client" })).toBe(1);
+      const foreign = await admin.statusOf(
+        "GET /api/v1/sessions HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+      );
+      expect(foreign).toBe(403);
+      const drained = await admin.ask("/api/v1/drain", { method: "POST" });
+      expect(drained.json.state).toBe("Draining");
+      const running = await admin.ask("/api/v1/drain", { method: "DELETE" });
+      expect(running.json.state).toBe("Running");
     });
 
     test("a waiting request is woken", async () => {

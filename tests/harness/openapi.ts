@@ -19,7 +19,7 @@ const operation = z.strictObject({
   })).optional(),
   requestBody: z.strictObject({ required: z.boolean().optional(), content }).optional(),
   responses: z.record(
-    z.string().regex(/^[1-5]\d\d$/),
+    z.string().regex(/^(?:[1-5]\d\d|default)$/),
     z.strictObject({ description: z.string().min(1), content: content.optional() }),
   ),
 });
@@ -70,7 +70,10 @@ export class OpenApiDocument {
   faults(method: string, route: string, status: number, body: unknown): string[] {
     const where = `${method} ${route} ${status}`;
     const item = this.#document.paths[route];
-    const described = item?.[method.toLowerCase() as "get"]?.responses[String(status)];
+    const responses = item?.[method.toLowerCase() as "get"]?.responses;
+    // What may be answered instead of a success is written out; the rest is "any other refusal".
+    const described = responses?.[String(status)] ??
+      (status < 400 ? undefined : responses?.default);
     if (described === undefined) return [`${where} is not described`];
     const json = described.content?.["application/json"];
     if (json === undefined) return [`${where} has no JSON`];

@@ -30,6 +30,10 @@ export const REFUSALS = {
   401: json(errorAnswer, "A token is needed, or a wrong one was sent."),
   403: json(errorAnswer, "Not with this token, from this page, or by this name."),
   429: json(errorAnswer, "Too many wrong tokens have come from this address."),
+  default: json(
+    errorAnswer,
+    "Any other refusal: too long, too slow, not this method, our mistake.",
+  ),
 };
 
 /** And one that names something. */

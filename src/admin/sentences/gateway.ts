@@ -55,7 +55,7 @@ export const GATEWAY: Sentences = {
       words(error)
     }); it is tried again every 5 s.`,
   admin_error: ({ error }) =>
-    `An admin request failed by a mistake of relayx itself: ${words(error)}.`,
+    `The admin side failed by a mistake of relayx itself: ${words(error)}.`,
   admin_refused: ({ code, found, remote }) =>
     `A request to the admin port${from(remote)} was refused${inBrackets(code)}: found ${
       words(found)

@@ -227,6 +227,25 @@ describe("a peer", () => {
     ]);
   });
 
+  test("one whose request waits", () => {
+    const { journal, about } = gateway();
+    const wait = (request_id: string) => {
+      const request = { client_id: "fe-1", request_id, server_id: "be-9" };
+      journal.info({ status: "pair_waiting", ...request }, "m");
+    };
+    wait("r1");
+    wait("r2");
+    journal.info({ status: "pair_refused", client_id: "fe-1", request_id: "r1", code: 505 }, "m");
+    const { sentences } = about("fe-1");
+    expect(untimed(sentences)[0]).toBe(
+      "… The client fe-1's request r1 began to wait: the server be-9 was not there or had no room, " +
+        "or no port was free.",
+    );
+    expect(sentences.filter((one) => one.includes("has been waiting"))).toEqual([
+      expect.stringMatching(/^Now: its request r2 has been waiting for \d+ ms\.$/),
+    ]);
+  });
+
   test("one that nobody knows", () => {
     const { journal, about } = gateway();
     expect(about("ghost").sentences[0]).toEndWith("no event has been recorded yet.");

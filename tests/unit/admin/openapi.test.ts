@@ -73,6 +73,7 @@ test("every answer is what the description says, refusals too", async () => {
     ["DELETE", "/api/v1/registrations/{role}/{id}", "/api/v1/registrations/server/be-1"],
     ["DELETE", "/api/v1/registrations/{role}", "/api/v1/registrations/server?id=be-1"],
     ["DELETE", "/api/v1/registrations/{role}", "/api/v1/registrations/server"],
+    ["POST", "/api/v1/bans", undefined, "x".repeat(70_000)],
   ];
   const faults: unknown[] = [];
   for (const [method, route, path = route, body] of requests) {
@@ -94,5 +95,6 @@ test("a document or an answer that breaks the rules is noticed", async () => {
   const document = checkedDocument(JSON.parse(text));
   expect(document.faults("GET", "/healthz", 200, { status: "bad" })).not.toEqual([]);
   expect(document.faults("GET", "/healthz", 500, {})).not.toEqual([]);
+  expect(document.faults("GET", "/healthz", 204, {})).not.toEqual([]);
   expect(document.faults("GET", "/api/v1/bans", 200, { bans: [{}] })).not.toEqual([]);
 });
