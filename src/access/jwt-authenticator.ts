@@ -104,13 +104,17 @@ export class JwtAuthenticator implements Authenticator {
       found = keysFor(this.#source.keys() ?? [], header);
     }
     if (found.length > 0) return found.slice(0, ATTEMPTS_MAX);
-    if (this.#source.keys() === null) {
-      return new AccessRefusal("keys_unavailable", "auth.jwks_url has not given any keys yet");
-    }
     const name = header.kid === undefined
       ? ""
       : ` named ${JSON.stringify(header.kid.slice(0, 64))}`;
-    return new AccessRefusal("unknown_key", `there is no key${name} for ${header.alg}`);
+    const detail = `there is no key${name} for ${header.alg}`;
+    if (this.#source.keys() === null || this.#source.failing) {
+      return new AccessRefusal(
+        "keys_unavailable",
+        `${detail}, and auth.jwks_url gives none at the moment`,
+      );
+    }
+    return new AccessRefusal("unknown_key", detail);
   }
 
   async #verify(

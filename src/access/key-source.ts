@@ -4,6 +4,8 @@ import type { VerificationKey } from "./jwt-keys.ts";
 export interface KeySource {
   /** The keys as they are known now; null while none could be had at all. */
   keys(): readonly VerificationKey[] | null;
+  /** Newer keys could not be had the last time: a key that is not known may all the same be good. */
+  readonly failing: boolean;
   /** Resolves when newer keys are there, or when there are none to be had for now. */
   renew(): Promise<void>;
   /**
@@ -15,6 +17,7 @@ export interface KeySource {
 
 export class FixedKeys implements KeySource {
   readonly gone_is_revoked = true;
+  readonly failing = false;
   readonly #keys: readonly VerificationKey[];
 
   constructor(options: { keys: readonly VerificationKey[] }) {

@@ -55,6 +55,10 @@ export class RemoteKeys implements KeySource {
     void this.#fetch();
   }
 
+  get failing(): boolean {
+    return this.#failures > 0;
+  }
+
   get url(): string {
     return this.#options.url;
   }
