@@ -329,8 +329,8 @@ int listen_hook_attach(int listener, int owner) {
 }
 
 /*
- * Puts an entry in, or replaces it. Its number, another one each time, or 0 where the table is full or
- * what is given does not fit.
+ * Puts an entry in, or replaces it. Its number, another one where anything has changed, or 0 where the
+ * table is full or what is given does not fit.
  */
 int listen_hook_put(
     int owner, const void *name, int name_length, const void *passphrase, int passphrase_length,
@@ -349,8 +349,11 @@ int listen_hook_put(
   }
   if (*link) {
     struct entry *entry = &entries[*link - 1];
-    id = last_id = last_id == INT32_MAX ? 1 : last_id + 1;
-    entry->id = id;
+    int is_same = entry->id && entry->key_length == key_length &&
+        entry->passphrase_length == passphrase_length &&
+        memcmp(entry->passphrase, passphrase, (size_t)passphrase_length) == 0;
+    if (!is_same) entry->id = last_id = last_id == INT32_MAX ? 1 : last_id + 1;
+    id = entry->id;
     entry->owner = owner;
     entry->key_length = key_length;
     entry->name_length = name_length;

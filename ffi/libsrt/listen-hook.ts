@@ -31,8 +31,8 @@ export class ListenHook {
 
   /**
    * Sets the passphrase (10 to 79 bytes) and the length of the key made from it (bytes: 16, 24 or 32)
-   * of a name, for all handshakes from now on. Answers the entry's number, a new one each time, or 0
-   * where the table (16,384 names) is full or the name has more than 95 bytes.
+   * of a name, for all handshakes from now on. Answers the entry's number, a new one unless it was there
+   * just so, or 0 where the table (16,384 names) is full or the name has more than 95 bytes.
    */
   set(
     kind: HookedKind,

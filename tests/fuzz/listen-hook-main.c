@@ -85,6 +85,7 @@ int main(void) {
       must(id_of > 0, "not put", round);
       must(shake(socket, ended) == id_of, "not found", round);
       must(set_length == bytes && memcmp(set, secret, (size_t)bytes) == 0, "another", round);
+      must(listen_hook_put(owner, name, named, secret, bytes, 16) == id_of, "not kept", round);
       int again = listen_hook_put(owner, name, named, "replaced it", 11, 32);
       must(again != id_of && shake(socket, ended) == again && set_length == 11, "old", round);
       set_refused = 1;
