@@ -93,7 +93,8 @@ export class Orders {
         // Behind the question mark an id may be anything, even two dots.
         const path = `registrations/${role}?id=${encoded(id)}&sessions=${box.checked}`;
         const { ended } = await this.#order("DELETE", path);
-        const also = box.checked ? ` with ${counted(ended, "session")}` : "";
+        // The registration itself counts as one.
+        const also = box.checked ? ` with ${counted(ended - 1, "session")}` : "";
         return `The registration of ${role} ${legible(id)} was ended${also}.`;
       },
     });

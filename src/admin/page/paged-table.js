@@ -77,10 +77,12 @@ export class PagedTable {
     this.#wrap.append(table);
     this.#pager = el("div", { class: "pager" }, this.#previous, this.#next, this.#size);
     this.#bar.append(this.#filter, this.#range, this.#held);
+    // Not reached by Tab; focus has a place there when the last row goes.
+    options.root.tabIndex = -1;
     this.#lines = new KeyedRows({
       body: this.#body,
       columns: options.columns,
-      fallback: this.#filter,
+      fallback: options.root,
     });
     options.root.append(this.#bar, this.#told, this.#wrap, this.#empty, this.#pager);
     this.#listen();
