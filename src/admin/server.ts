@@ -127,10 +127,12 @@ export class AdminServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request;
     const connection = this.#connections.get(socket);
-    if (connection === undefined) return void socket.destroy();
-    // Asking on without reading the answers would make them pile up.
-    if (socket.writableLength > QUEUED_BYTES_MAX) return void socket.destroy();
-    const is_pipelined = this.#busy.has(socket);
+    if (connection === undefined || socket.destroyed) return void socket.destroy();
+    // Asking on before the answer is there, or without reading it, would make answers pile up.
+    if (this.#busy.has(socket) || socket.writableLength > QUEUED_BYTES_MAX) {
+      this.#refuse(PIPELINED, connection, pathOf(request));
+      return void socket.destroy();
+    }
     this.#busy.add(socket);
     const gone = new AbortController();
     response.on("close", () => {
@@ -140,9 +142,7 @@ export class AdminServer {
     response.on("finish", () => this.#listener.onAnswered(socket));
     const head_only = request.method === "HEAD";
     try {
-      const [answered, last] = is_pipelined
-        ? [refusalResponse(PIPELINED), true]
-        : await this.#answerTo(request, connection, gone.signal);
+      const [answered, last] = await this.#answerTo(request, connection, gone.signal);
       this.#listener.onAnswer(socket);
       this.#busy.delete(socket);
       await answer(response, answered, { head_only, last });

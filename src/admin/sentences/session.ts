@@ -100,10 +100,22 @@ function who({ user, remote }: Readonly<Record<string, unknown>>): string {
   return `${user ? ` ${name(user)}` : ""}${from(remote)}`;
 }
 
+/** A stream with a port of its own has a name, and the shared ports have a number. */
+function streamsAt({ name: stream, port }: Readonly<Record<string, unknown>>): string {
+  if (stream !== undefined) return `The stream ${name(stream)}`;
+  return port === undefined ? "Streams" : `The streams on SRT port ${words(port)}`;
+}
+
 /** Named streams. */
 export const STREAMS: Sentences = {
   publishing: (fields) => `A publisher${who(fields)} came to the stream ${name(fields.name)}.`,
   viewing: (fields) => `A viewer${who(fields)} came to the stream ${name(fields.name)}.`,
+  stream_unavailable: (fields) =>
+    `${streamsAt(fields)} cannot be served (${
+      words(fields.error)
+    }): another program may have the ` +
+    "port. It is tried again in the background.",
+  stream_available: (fields) => `${streamsAt(fields)} can be served again.`,
   publish_stop: (fields) =>
     `The publisher${who(fields)} of the stream ${name(fields.name)} went: ${
       STREAM_ENDS[String(fields.reason)] ?? words(fields.reason)
