@@ -37,6 +37,7 @@ export class RateGate {
   #first: Waiter | null = null;
   #last: Waiter | null = null;
   #count = 0;
+  #looked_ms = 0;
 
   constructor(options: RateGateOptions) {
     this.#row = options.row;
@@ -66,6 +67,11 @@ export class RateGate {
     this.#row.giveBack(bytes);
   }
 
+  /** So much has been used and not taken. */
+  owe(bytes: number, now_ms: number): void {
+    this.#row.owe(bytes, now_ms + this.#clock_offset_ms);
+  }
+
   wait(waiter: Waiter, now_ms: number): void {
     waiter.previous = this.#last;
     waiter.next = null;
@@ -73,7 +79,9 @@ export class RateGate {
     else this.#first = waiter;
     this.#last = waiter;
     this.#row.setWaiting(++this.#count);
-    if (!this.#due.set) this.#lookAgain(now_ms);
+    if (this.#due.set) return;
+    this.#looked_ms = now_ms;
+    this.#lookAgain(now_ms);
   }
 
   /** Waits no more, for instance because its session is over. */
@@ -90,7 +98,12 @@ export class RateGate {
   #serve(now_ms: number): void {
     const left = this.#row.available(now_ms + this.#clock_offset_ms);
     const waiting = Math.max(this.#count, this.#row.waiting(this.#workers));
-    const share = Math.max(GRAIN_BYTES, left / waiting);
+    // What has come since the last look is shared, even where other workers have been there first and
+    // left just what is ours; or all there is, where somebody did not want his share.
+    const come = this.#row.bytes_per_s * (now_ms - this.#looked_ms) / 1000;
+    const fair = Math.max(left, come) / waiting;
+    const share = Math.max(GRAIN_BYTES, Math.min(left, fair));
+    this.#looked_ms = now_ms;
     // Who is served may have to wait again at once, and is not served twice.
     const served = left === Infinity
       ? this.#count

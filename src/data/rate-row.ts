@@ -37,10 +37,11 @@ const ARRIVAL = 2;
 const WAITING = 4;
 
 /**
- * Longer than any burst (64 s at the least rate) with a grain on top, and so never a time that was
- * taken; short, because for so long a wrapped one can be mistaken for one that was.
+ * Longer than any burst (64 s at the least rate) with the greatest message on top (another 64 s), and
+ * so never a time that was taken; short, because for so long a wrapped one can be mistaken for one
+ * that was.
  */
-const AHEAD_MS_MAX = 120_000;
+const AHEAD_MS_MAX = 300_000;
 
 export interface RateMemory {
   words: Int32Array;
@@ -132,14 +133,25 @@ export class RateRow {
     }
   }
 
-  /** Gives back what has been taken and not used; below 0, what has been used and not taken. */
+  /** So much was used and not taken, by a message greater than what was left: it is paid for later. */
+  owe(bytes: number, now_ms: number): void {
+    const rate = this.bytes_per_s;
+    if (rate === 0) return;
+    const ms = Math.ceil(bytes * 1000 / rate);
+    for (;;) {
+      const arrival = this.#arrival();
+      const next = (wrapped(now_ms) + owedMs(arrival, now_ms) + ms) | 0;
+      if (this.#swap(arrival, next)) return;
+    }
+  }
+
+  /** Gives back what has been taken and not used. */
   giveBack(bytes: number): void {
     const rate = this.bytes_per_s;
     if (rate === 0) return;
     this.#spare = Math.min(this.#spare + bytes, burstMs(rate) * rate / 1000);
     const whole_ms = Math.floor(this.#spare * 1000 / rate);
-    // What is owed is paid with the next taking.
-    if (whole_ms <= 0) return;
+    if (whole_ms === 0) return;
     Atomics.sub(this.#words, this.#at + ARRIVAL, whole_ms);
     this.#spare -= whole_ms * rate / 1000;
   }

@@ -63,10 +63,13 @@ export class SessionRates implements Waiter {
   }
 
   /** The session's turn is over; what it was served is only kept by one that goes on at once. */
-  settle({ more }: { more: boolean }): void {
+  settle(now_ms: number, { more }: { more: boolean }): void {
     const unused = this.#held;
     this.#held = 0;
-    if (unused !== 0) this.#entered.forEach((gate) => gate.giveBack(unused));
+    for (let i = 0; unused !== 0 && i < this.#entered.length; i++) {
+      if (unused > 0) this.#entered[i].giveBack(unused);
+      else this.#entered[i].owe(-unused, now_ms);
+    }
     if (!more && !this.#waits_at) this.#shares.fill(0);
   }
 
@@ -76,12 +79,12 @@ export class SessionRates implements Waiter {
     this.#owner.allowed();
   }
 
-  close(): void {
+  close(now_ms: number): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#waits_at?.leave(this);
     this.#waits_at = null;
-    this.settle({ more: false });
+    this.settle(now_ms, { more: false });
     for (const row of this.#rows) this.#gates.leave(row);
   }
 

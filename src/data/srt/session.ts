@@ -152,11 +152,11 @@ export class SrtSession implements SessionRatesOwner {
   /** Lets go of everything but the connections. */
   end(): void {
     this.#over = true;
-    const { wheel, sampler } = this.#context;
+    const { wheel, sampler, now_ms } = this.#context;
     this.#silence.stop();
     sampler.forget(this);
     wheel.cancel(this.#tail);
-    this.#rates?.close();
+    this.#rates?.close(now_ms);
   }
 
   #pump(flow: SrtFlow): void {
@@ -198,7 +198,7 @@ export class SrtSession implements SessionRatesOwner {
   }
 
   #note(before: number): void {
-    if (!this.#over) this.#rates?.settle({ more: this.#more });
+    if (!this.#over) this.#rates?.settle(this.#context.now_ms, { more: this.#more });
     this.#more = false;
     if (this.#up.bytes + this.#down.bytes === before) return;
     const { sampler, now_ms } = this.#context;

@@ -191,7 +191,7 @@ export class TcpSession implements SessionRatesOwner {
   /** What the turn has taken from the byte rates and not used goes back. */
   #settle(rates: SessionRates, more: boolean): void {
     this.#downFirst = !this.#downFirst;
-    rates.settle({ more });
+    rates.settle(this.#context.now_ms, { more });
   }
 
   #note(): void {
@@ -248,13 +248,13 @@ export class TcpSession implements SessionRatesOwner {
   /** Lets go of everything but the connections. */
   #end(): void {
     this.#over = true;
-    const { wheel, sampler } = this.#context;
+    const { wheel, sampler, now_ms } = this.#context;
     this.#silence.stop();
     sampler.forget(this);
     wheel.cancel(this.#starved);
     wheel.cancel(this.#tailDue);
     this.#up.close();
     this.#down.close();
-    this.#rates?.close();
+    this.#rates?.close(now_ms);
   }
 }

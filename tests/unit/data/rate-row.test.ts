@@ -111,11 +111,17 @@ test("less than a grain is not given, and it says when there will be one", () =>
 });
 
 test("what was used and not taken is paid for before anything else", () => {
-  const { taker } = setUp({ bytes_per_s: 1_000_000 });
-  expect(taker.take(200_000, 0)).toBe(200_000);
-  taker.giveBack(-50_000);
-  expect(taker.take(1e12, 50)).toBe(0);
-  expect(taker.take(1e12, 150)).toBeLessThanOrEqual(100_000 + 1000);
+  for (const now_ms of [0, 5_000_000]) {
+    const { takers: [taker, other] } = setUp({ bytes_per_s: 1_000_000, workers: 2 });
+    // A burst of 200 kB and 900 kB more.
+    expect(taker.take(200_000, now_ms)).toBe(200_000);
+    taker.owe(900_000, now_ms);
+    for (const one of [taker, other]) {
+      expect(one.available(now_ms)).toBeLessThanOrEqual(-899_000);
+      expect(one.take(1e12, now_ms + 850)).toBe(0);
+    }
+    expect(other.take(1e12, now_ms + 1000)).toBeGreaterThan(99_000);
+  }
 });
 
 test("a new rate holds at once and begins with its burst; none lets everything through", () => {
