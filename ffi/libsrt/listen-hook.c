@@ -151,9 +151,16 @@ static int named(byte kind, const byte *name, size_t length, byte *out) {
   return (int)length + 1;
 }
 
+/* FNV-1a. */
+static uint32_t hash_of(uint32_t start, const byte *text, size_t length) {
+  uint32_t hash = 2166136261u ^ start;
+  for (size_t i = 0; i < length; i++) hash = (hash ^ text[i]) * 16777619u;
+  return hash;
+}
+
 static int parse_standard(const byte *text, size_t length, byte *out) {
   /* Each takes a letter, "=" and a comma, but the last. */
-  struct { uint16_t at, length; } keys[STREAM_ID_MAX / 3 + 1];
+  struct { uint32_t hash; uint16_t at, length; } keys[STREAM_ID_MAX / 3 + 1];
   size_t keys_read = 0;
   byte session[STREAM_ID_MAX], stream[STREAM_ID_MAX], value[STREAM_ID_MAX];
   int session_length = 0, stream_length = 0, is_both_ways = 0;
@@ -167,9 +174,12 @@ static int parse_standard(const byte *text, size_t length, byte *out) {
     const byte *equals = memchr(pair, '=', pair_length);
     if (!equals || equals == pair) return 0;
     size_t key_length = (size_t)(equals - pair);
+    uint32_t hash = hash_of(0, pair, key_length);
     for (size_t i = 0; i < keys_read; i++) {
-      if (keys[i].length == key_length && memcmp(text + keys[i].at, pair, key_length) == 0) return 0;
+      if (keys[i].hash != hash || keys[i].length != key_length) continue;
+      if (memcmp(text + keys[i].at, pair, key_length) == 0) return 0;
     }
+    keys[keys_read].hash = hash;
     keys[keys_read].at = (uint16_t)here;
     keys[keys_read++].length = (uint16_t)key_length;
     int decoded = percent_decoded(equals + 1, pair_length - key_length - 1, value);
@@ -232,10 +242,8 @@ int listen_hook_parse(const void *stream_id, int length, void *name) {
 /* ---- The table; all of this with the lock held ---- */
 
 static int *bucket_of(int owner, const byte *name, int length) {
-  /* FNV-1a. Strangers only look names up, so they can not choose who shares a bucket. */
-  uint32_t hash = 2166136261u ^ (uint32_t)owner;
-  for (int i = 0; i < length; i++) hash = (hash ^ name[i]) * 16777619u;
-  return &buckets[hash % BUCKETS];
+  /* Strangers only look names up, so they can not choose who shares a bucket. */
+  return &buckets[hash_of((uint32_t)owner, name, (size_t)length) % BUCKETS];
 }
 
 /* Where the number of the entry stands, or the 0 at the end of its bucket. */
