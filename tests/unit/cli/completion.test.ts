@@ -62,7 +62,7 @@ function zsh(line: string): string[] {
     zmodload zsh/zpty
     zpty inner zsh -f -i
     zpty -w inner "PS1=; unsetopt zle_bracketed_paste; fpath=('$PWD' \\$fpath)"
-    zpty -w inner "autoload -Uz compinit; compinit -u -D; source ./_relayx.zsh"
+    zpty -w inner "autoload -Uz compinit; compinit -u -C -d ./zcompdump; source ./_relayx.zsh"
     zpty -w inner "compadd() { builtin compadd -O found \\"\\$@\\"; [[ -n \\$found ]] && told+=(\\$found)"
     zpty -w inner "builtin compadd \\"\\$@\\" }"
     zpty -w inner "tell() { local -a told; _main_complete; print -r -- BEGIN \\\${(j:|:)told} END }"
