@@ -172,7 +172,7 @@ describe("a signed token", () => {
 
 describe("what is no good signature", () => {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const body = part({ ...CLAIMS, exp: Math.floor(Date.now() / 1000) + 300 });
+  const body = part({ ...CLAIMS, changed: true, exp: Math.floor(Date.now() / 1000) + 300 });
 
   test("none at all is refused, whatever the header says of it", async () => {
     const one = new JwtAuthenticator({ auth: auth(), source: keysIn(pem(rsa)) });

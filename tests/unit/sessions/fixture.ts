@@ -2,6 +2,7 @@
 import type { Account } from "../../../src/access/account.ts";
 import { Accounts } from "../../../src/access/accounts.ts";
 import { IdPatterns } from "../../../src/access/id-patterns.ts";
+import type { OwnLimits } from "../../../src/access/limits.ts";
 import { Principal } from "../../../src/access/principal.ts";
 import { Standing } from "../../../src/access/standing.ts";
 import { type Config, configSchema } from "../../../src/config/schema.ts";
@@ -168,6 +169,16 @@ export class Fixture {
   offline(party: FakeParty): void {
     this.registry.delete(party);
     this.broker.onOffline(party);
+  }
+
+  /** A party whose principal has these limits and peers; its sessions count for that principal. */
+  guest(options: Omit<FakePartyOptions, "accounts"> & { limits?: OwnLimits }): FakeParty {
+    const { limits = {}, ...rest } = options;
+    const { principal } = new FakeParty(rest).standing;
+    principal.rules = { ...principal.rules, limits };
+    return this.online(
+      new FakeParty({ ...rest, accounts: [this.accounts.ofPrincipal(principal)] }),
+    );
   }
 
   ask(client: FakeParty, request_id: string, wants: Partial<PairRequest> = { need_zmq: true }) {
