@@ -67,11 +67,15 @@ describe("TCP", () => {
     expect(all).toBeGreaterThan(bytes_per_s / 2);
     // Neither direction starves the other.
     expect(Math.min(...speeds)).toBeGreaterThan(all / 8);
-    await timePasses(1100);
-    expect(rig.plane.counters(port)).toMatchObject({
-      bottleneck_up: "rate",
-      bottleneck_down: "rate",
-    });
+    // Both lines are looked at once a second.
+    const words = () => {
+      const { bottleneck_up, bottleneck_down } = rig.plane.counters(port)!;
+      return `${bottleneck_up} ${bottleneck_down}`;
+    };
+    for (const until_ms = performance.now() + 5000; words() !== "rate rate";) {
+      if (performance.now() > until_ms) throw new Error(`held back by: ${words()}`);
+      await timePasses(20);
+    }
   });
 
   test("the sessions of a key share its rate fairly, over all workers; others go on", async () => {
@@ -93,7 +97,7 @@ describe("TCP", () => {
     expect(free.speeds[0]).toBeGreaterThan(5 * bytes_per_s);
   });
 
-  test("a rate changes while the session runs: narrower, wider, none, and one again", async () => {
+  test("a rate changes while the session runs: narrower, wider, and none", async () => {
     const rates = new RateBook();
     await start({ rates });
     const { client, server } = await session(rig, [{ key: "alice", bytes_per_s: 0 }]);
@@ -108,7 +112,6 @@ describe("TCP", () => {
     expect(wide).toBeGreaterThan(8_000_000);
     expect(wide).toBeLessThan(40_000_000);
     rates.set({ key: "alice", bytes_per_s: 0 });
-    await timePasses(1000);
     expect(await speed()).toBeGreaterThan(Math.min(unbound / 3, 60_000_000));
     // Another key's figure is none of its business.
     rates.set({ key: "nobody", bytes_per_s: 1 });
@@ -122,12 +125,12 @@ describe("TCP", () => {
       { key: "cam", bytes_per_s: 500_000 },
       { key: "cam", bytes_per_s: 500_000 },
     ]);
-    const piece = new Uint8Array(600_000).map((_, i) => i * 31 + (i >> 8));
+    const piece = new Uint8Array(400_000).map((_, i) => i * 31 + (i >> 8));
     const since_ms = performance.now();
     void client.write(piece);
     await server.reached(piece.length, 10_000);
     // All but the burst of 100 kB at its rate.
-    expect(performance.now() - since_ms).toBeGreaterThan(900);
+    expect(performance.now() - since_ms).toBeGreaterThan(500);
     await client.write(piece);
     await server.reached(2 * piece.length, 10_000);
     await rig.counted(port, { bytes_up: 2 * piece.length, bytes_down: 0 });
@@ -136,12 +139,12 @@ describe("TCP", () => {
   });
 
   test("a bound that lets nothing pass for a while is not taken for silence", async () => {
-    await start({ session_idle_timeout: "1s" });
+    await start({ session_idle_timeout: "300ms" });
     // The least that is given takes 4 s at this rate, after the burst of 64 KiB.
     const { client, server, port } = await session(rig, [{ key: "slow", bytes_per_s: 1024 }]);
     void client.write(new Uint8Array(80_000));
     await server.reached(60_000);
-    await timePasses(2500);
+    await timePasses(1200);
     expect(rig.left("closed", port)).toEqual([]);
   });
 
@@ -183,7 +186,7 @@ describe("SRT", () => {
     const message = new Uint8Array(1316);
     // Four times what the one may carry: a live sender does not wait.
     const send = async (end: PlaneEnd) => {
-      const until_ms = performance.now() + 2500;
+      const until_ms = performance.now() + 1900;
       while (performance.now() < until_ms) {
         await end.write(message);
         await timePasses(2.5);

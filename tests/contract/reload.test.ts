@@ -88,22 +88,24 @@ describe("SRT ports", () => {
       const granted = await rig.peers!.connect({ port: running.port, passphrase: before });
       granted.message(`V4HELLO {"role":"client","session_id":"${running.session_id}","id":"c"}\n`);
       await rig.event("waiting", running.port);
+      // Those who are at a stream stay, and see it on.
+      await publisher.write(Buffer.alloc(1316 * 10, 7));
+      await viewer.reached(1316 * 10);
+      // The shared port's listener is made anew, which takes libsrt a moment.
+      const newcomer = insist(() => studio(after).view({ connect_ms: 500 }));
+      // So is that of the port that rested.
       const again = await rig.open(rested.port);
       const peer = await rig.peers!.connect({ port: again.port, passphrase: after });
       peer.message(`V4HELLO {"role":"client","session_id":"${again.session_id}","id":"c"}\n`);
       await rig.event("waiting", again.port);
 
-      // Those who are at a stream stay, and see it on.
-      await publisher.write(Buffer.alloc(1316 * 10, 7));
-      await viewer.reached(1316 * 10);
-      // The shared port's listener is made anew, which takes libsrt a moment.
-      const newcomer = await insist(() => studio(after).view());
+      const late = await newcomer;
       await turnedAway(rig, studio(before).dial("request"));
       expect(await rig.event("rejected", rig.shared_ports[0])).toMatchObject({
         status: "encryption_error",
       });
       await publisher.write(Buffer.alloc(1316 * 10, 7));
-      await Promise.all([viewer.reached(1316 * 20), newcomer.reached(1316 * 10)]);
+      await Promise.all([viewer.reached(1316 * 20), late.reached(1316 * 10)]);
     } finally {
       await rig.close();
     }
@@ -133,7 +135,7 @@ describe("named streams", () => {
   afterAll(() => rig.close());
 
   const studio = (name: string) =>
-    new Studio({ rig, name, random: announcedRandom(`stream ${name}`) });
+    new Studio({ rig, name, random: announcedRandom(`stream ${name}`), latency_ms: 250 });
   const apply = (streams: RigSettings["streams"]) =>
     rig.apply({ ...base, streams: { ...stays, ...streams } });
 
@@ -235,7 +237,7 @@ describe("named streams", () => {
     await cam.gotAll(viewer);
     await apply({ cam: {} });
     // Who came by the port stays, but nobody else comes that way.
-    const that_way = rig.peers!.connect({ ...cam.dial("request"), ...own });
+    const that_way = rig.peers!.connect({ ...cam.dial("request"), ...own, connect_ms: 1000 });
     const refused = that_way.then(() => "connected", () => "refused");
     const other = await cam.view();
     const before = cam.sent_bytes;

@@ -35,6 +35,8 @@ const transtype_file = 1;
 export interface SrtDial extends SrtManner {
   port: number;
   latency_ms?: number;
+  /** How long the port may take to answer; libsrt's own default is 3 s. */
+  connect_ms?: number;
   /** Room in libsrt for what arrives and is not read; its own default is 8192 packets. */
   receive_packets?: number;
 }
@@ -111,7 +113,8 @@ export class SrtPeer {
   constructor(
     options: SrtDial & { libsrt: Libsrt; gone: (peer: SrtPeer) => void },
   ) {
-    const { libsrt, port, latency_ms = 120, receive_packets, stream_id, passphrase } = options;
+    const { libsrt, port, latency_ms = 120, receive_packets, stream_id, passphrase, connect_ms } =
+      options;
     this.#libsrt = libsrt;
     this.#gone = options.gone;
     this.#name = `SRT end of ${port}`;
@@ -130,6 +133,7 @@ export class SrtPeer {
       libsrt.setOption(this.#socket, "SRTO_RCVBUF", receive_packets * packet_bytes);
     }
     if (stream_id !== undefined) libsrt.setOption(this.#socket, "SRTO_STREAMID", stream_id);
+    if (connect_ms !== undefined) libsrt.setOption(this.#socket, "SRTO_CONNTIMEO", connect_ms);
     if (passphrase !== undefined) libsrt.setOption(this.#socket, "SRTO_PASSPHRASE", passphrase);
     const address = encodeAddress("127.0.0.1", port);
     if (libsrt.srt_connect(this.#socket, address, address.length) === SRT_ERROR) {
