@@ -2,17 +2,20 @@
 import type { Command } from "commander";
 import { CommandExit, EXIT } from "./exit-code.ts";
 import type { Surroundings } from "./program.ts";
+import { addTlsOptions, readTlsFlags, type TlsFlags } from "./tls-options.ts";
 
-interface StreamsFlags {
+interface StreamsFlags extends TlsFlags {
   addr: string;
   json?: boolean;
 }
 
 export function addStreams(program: Command, around: Surroundings): void {
-  program.command("streams")
-    .description("show the named SRT streams of a running gateway on this machine")
-    .option("--addr <host:port>", "control address of the gateway", "127.0.0.1:5555")
-    .option("--json", "print the gateway's answer as JSON, for a program to read")
+  addTlsOptions(
+    program.command("streams")
+      .description("show the named SRT streams of a running gateway on this machine")
+      .option("--addr <host:port>", "control address of the gateway", "127.0.0.1:5555")
+      .option("--json", "print the gateway's answer as JSON, for a program to read"),
+  )
     .allowExcessArguments(false)
     .addHelpText(
       "after",
@@ -27,7 +30,8 @@ async function run(flags: StreamsFlags, around: Surroundings): Promise<void> {
   const { printableJson } = await import("../tools/printable.ts");
   const { streamTable } = await import("../tools/stream-table.ts");
   try {
-    const streams = await askStreams(addressFlag("--addr", flags.addr));
+    const at = addressFlag("--addr", flags.addr);
+    const streams = await askStreams({ ...at, tls: await readTlsFlags(flags) });
     around.stdout(flags.json ? `${printableJson(streams)}\n` : streamTable(streams, Date.now()));
   } catch (error) {
     const is_flag = error instanceof FlagError;

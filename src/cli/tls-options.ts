@@ -1,6 +1,6 @@
-/** The options by which a tool speaks TLS to the control port. */
+/** The options by which a command speaks TLS to the control port. */
 import type { Command } from "commander";
-import type { ControlTls } from "../tools/v4/control-client.ts";
+import type { GatewayTls } from "../tools/tls.ts";
 
 export interface TlsFlags {
   tls?: string | boolean;
@@ -20,7 +20,7 @@ export function addTlsOptions(command: Command): Command {
 }
 
 /** What the flags ask for; undefined: no TLS. Throws a `FlagError`. */
-export async function readTlsFlags(flags: TlsFlags): Promise<ControlTls | undefined> {
+export async function readTlsFlags(flags: TlsFlags): Promise<GatewayTls | undefined> {
   const { booleanFlag, FlagError, pemFlag } = await import("../tools/flags.ts");
   const { tls, ca, cert, key, server_name } = flags;
   const is_implied = [ca, cert, key, server_name].some((flag) => flag !== undefined);

@@ -15,14 +15,16 @@ interface VideoBeFlags extends TlsFlags {
 }
 
 export function addVideoBe(program: Command): void {
-  addTlsOptions(program.command("video-be"))
-    .description("verification back end: registers as a server and echoes every frame it is sent")
-    .option("--addr <host:port>", "control address of the gateway", "127.0.0.1:5555")
-    .option("--id <id>", "server id", "video-be-1")
-    .option("--token <token>", "registration token", "video")
-    .option("--max <count>", "ports in use at once, announced as max_conn", "100")
-    .option("--max_payload_mb <MiB>", "longest frame payload accepted", "16")
-    .option("--reconnect_ivl <ms>", "pause between two attempts to connect", "100")
+  addTlsOptions(
+    program.command("video-be")
+      .description("verification back end: registers as a server and echoes every frame it is sent")
+      .option("--addr <host:port>", "control address of the gateway", "127.0.0.1:5555")
+      .option("--id <id>", "server id", "video-be-1")
+      .option("--token <token>", "registration token", "video")
+      .option("--max <count>", "ports in use at once, announced as max_conn", "100")
+      .option("--max_payload_mb <MiB>", "longest frame payload accepted", "16")
+      .option("--reconnect_ivl <ms>", "pause between two attempts to connect", "100"),
+  )
     .action((flags: VideoBeFlags) => run(flags));
 }
 

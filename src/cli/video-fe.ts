@@ -34,28 +34,32 @@ interface VideoFeFlags extends TlsFlags {
 const PAUSE_MS_MAX = 3_600_000;
 
 export function addVideoFe(program: Command): void {
-  addTlsOptions(program.command("video-fe"))
-    .description("verification front end: streams a file to a back end and checks what comes back")
-    .requiredOption("--file <path>", "file to send, for instance an MPEG-TS recording")
-    .option("--addr <host:port>", "control address of the gateway", "127.0.0.1:5555")
-    .option("--id <id>", "client id (default: a random one)")
-    .option("--token <token>", "registration token", "video")
-    .option("--server_id <id>", "back end to be paired with (default: any)")
-    .option("--zmq [bool]", "use the TCP plane (default: both planes, unless one is chosen)")
-    .option("--srt [bool]", "use the SRT plane (default: both planes, unless one is chosen)")
-    .option("--hello_proof [bool]", "ask for a session whose ends must prove themselves")
-    .option("--chunk_kb <KiB>", "payload of one frame", "64")
-    .option("--rate_mbps <Mbit/s>", "payload rate; 0 is unlimited, over SRT 100", "0")
-    .option("--delay_ms <ms>", "pause before every frame", "0")
-    .option("--jitter_ms <ms>", "random further pause before every frame", "0")
-    .option("--drop_pct <percent>", "frames left out on purpose", "0")
-    .option("--drain <duration>", "how long to wait for a further echo at the end", "1.5s")
-    .option("--wait_grant <duration>", "how long to wait for a session", "255s")
-    .option("--wait_release <duration>", "how long the ports may take to be free again", "8s")
-    .option("--report <path>", "write the whole result to this file as JSON")
-    .option("--keep_samples [bool]", "put every round trip into the report")
-    .option("--max_payload_mb <MiB>", "longest frame payload accepted", "16")
-    .option("--reconnect_ivl <ms>", "pause between two attempts to connect", "100")
+  addTlsOptions(
+    program.command("video-fe")
+      .description(
+        "verification front end: streams a file to a back end and checks what comes back",
+      )
+      .requiredOption("--file <path>", "file to send, for instance an MPEG-TS recording")
+      .option("--addr <host:port>", "control address of the gateway", "127.0.0.1:5555")
+      .option("--id <id>", "client id (default: a random one)")
+      .option("--token <token>", "registration token", "video")
+      .option("--server_id <id>", "back end to be paired with (default: any)")
+      .option("--zmq [bool]", "use the TCP plane (default: both planes, unless one is chosen)")
+      .option("--srt [bool]", "use the SRT plane (default: both planes, unless one is chosen)")
+      .option("--hello_proof [bool]", "ask for a session whose ends must prove themselves")
+      .option("--chunk_kb <KiB>", "payload of one frame", "64")
+      .option("--rate_mbps <Mbit/s>", "payload rate; 0 is unlimited, over SRT 100", "0")
+      .option("--delay_ms <ms>", "pause before every frame", "0")
+      .option("--jitter_ms <ms>", "random further pause before every frame", "0")
+      .option("--drop_pct <percent>", "frames left out on purpose", "0")
+      .option("--drain <duration>", "how long to wait for a further echo at the end", "1.5s")
+      .option("--wait_grant <duration>", "how long to wait for a session", "255s")
+      .option("--wait_release <duration>", "how long the ports may take to be free again", "8s")
+      .option("--report <path>", "write the whole result to this file as JSON")
+      .option("--keep_samples [bool]", "put every round trip into the report")
+      .option("--max_payload_mb <MiB>", "longest frame payload accepted", "16")
+      .option("--reconnect_ivl <ms>", "pause between two attempts to connect", "100"),
+  )
     .addHelpText(
       "after",
       "\nExit codes: 0 all bytes came back equal and the ports are free again, 1 they are not,\n" +

@@ -1,10 +1,14 @@
 /** One HTTP request to a gateway and its answer, both bounded in time and size. */
 import { Buffer } from "node:buffer";
 import http from "node:http";
+import https from "node:https";
+import { connectionOptions, type GatewayTls } from "./tls.ts";
 
 export interface HttpQuestion {
   host: string;
   port: number;
+  /** Absent: no TLS. */
+  tls?: GatewayTls;
   path: string;
   method?: "GET" | "POST" | "DELETE";
   headers?: Readonly<Record<string, string>>;
@@ -33,7 +37,7 @@ export function hostAndPort({ host, port }: { host: string; port: number }): str
 
 /** Resolves with whatever answer comes, refusals included; rejects with {@link NoAnswer}. */
 export function askHttp(question: HttpQuestion): Promise<HttpAnswer> {
-  const { host, port, path, method = "GET", answer_ms_max, answer_bytes_max } = question;
+  const { host, port, tls, path, method = "GET", answer_ms_max, answer_bytes_max } = question;
   return new Promise((resolve, reject) => {
     const late = AbortSignal.timeout(answer_ms_max);
     const signal = question.signal ? AbortSignal.any([late, question.signal]) : late;
@@ -54,7 +58,10 @@ export function askHttp(question: HttpQuestion): Promise<HttpAnswer> {
         : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
     };
     // No agent: one request, and nothing that is kept open behind it.
-    const request = http.request({ host, port, path, method, headers, agent: false, signal });
+    const options = { host, port, path, method, headers, agent: false as const, signal };
+    const request = tls === undefined
+      ? http.request(options)
+      : https.request({ ...options, ...connectionOptions(host, tls) });
     request.once("error", fail);
     request.once("response", (response) => {
       const chunks: Uint8Array[] = [];

@@ -4,6 +4,7 @@ import { BOTTLENECKS } from "../data/bottleneck.ts";
 import type { StreamListing } from "../data/plane.ts";
 import { askHttp, hostAndPort, NoAnswer } from "./http-json.ts";
 import { printable } from "./printable.ts";
+import type { GatewayTls } from "./tls.ts";
 
 /** A gateway on the same machine answers within milliseconds, unless it is in trouble itself. */
 const ANSWER_MS_MAX = 5000;
@@ -45,11 +46,21 @@ const listingShape: z.ZodType<StreamListing[]> = z.array(z.object({
   dropped: z.record(z.string(), figure),
 }));
 
-export async function askStreams(
-  gateway: { host: string; port: number },
-): Promise<StreamListing[]> {
+interface Gateway {
+  host: string;
+  port: number;
+  tls?: GatewayTls;
+}
+
+export async function askStreams(gateway: Gateway): Promise<StreamListing[]> {
   const at = hostAndPort(gateway);
   const { status, body } = await ask(gateway, at);
+  if (status === 403 && body !== "") {
+    throw new StreamListingError(
+      `the gateway at ${at} refuses this connection: ${printable(body.trim(), 200)}; ` +
+        "see --tls, --cert and --key",
+    );
+  }
   if (status === 403) {
     throw new StreamListingError(
       `the gateway at ${at} names its streams to its own machine only: run this command there`,
@@ -76,7 +87,7 @@ export async function askStreams(
   );
 }
 
-async function ask(gateway: { host: string; port: number }, at: string) {
+async function ask(gateway: Gateway, at: string) {
   try {
     return await askHttp({
       ...gateway,

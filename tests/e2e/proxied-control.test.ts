@@ -31,6 +31,7 @@ const settings = (mode: "required" | "optional"): Settings => ({
 /** A connection from the proxy that has sent these pieces, each on its own. */
 async function proxied(port: number, ...pieces: Uint8Array[]): Promise<net.Socket> {
   const socket = net.connect({ port, host: "127.0.0.1", localAddress: PROXY, noDelay: true });
+  socket.on("error", () => {});
   await within("connect", new Promise((resolve) => socket.once("connect", resolve)));
   for (const piece of pieces) {
     socket.write(piece);
@@ -77,9 +78,12 @@ for (const runtime of runtimes) {
         [ipv6Header({ digits, port: 4713 }), "[2001:db8::7]:4713"],
       ];
       for (const [header, remote] of headers) {
-        for (let cut = 1; cut <= header.length; cut++) {
+        const cutAt = async (cut: number) => {
           const socket = await proxied(port, header.subarray(0, cut), header.subarray(cut));
           expect(await register(socket)).toMatchObject({ remote, proxy: PROXY });
+        };
+        for (let cut = 1; cut <= header.length; cut += 4) {
+          await Promise.all([0, 1, 2, 3].map((more) => cutAt(Math.min(cut + more, header.length))));
         }
       }
     });
@@ -144,7 +148,8 @@ for (const runtime of runtimes) {
       await gateway.logged("proxy_error", { proxy: undefined });
     });
 
-    test("who has not finished its header is counted, and has a deadline", async () => {
+    // The clock is ours and the same everywhere.
+    test.if(runtime === "binary")("who has not finished its header has a deadline", async () => {
       const header = proxyLine({ host: "192.0.2.7", port: 1 });
       const ends = [];
       // The bound for one address is for those whom a proxy announces; for itself there is the whole.
@@ -170,7 +175,7 @@ for (const runtime of runtimes) {
         for (let i = 0; i < 4; i++) held.push(await from(host));
       }
       const ends = held.map((socket) =>
-        new Promise((resolve) => socket.on("error", () => {}).on("close", resolve).resume())
+        socket.closed || new Promise((resolve) => socket.once("close", resolve).resume())
       );
       await within("the end of one too many", Promise.race(ends));
       await gateway.logged("limit_reached", {
@@ -215,7 +220,7 @@ test("HAProxy passes TLS through behind its header", async () => {
   const client = await V4Client.register(there);
   expect(await gateway.logged("registered", { id: "far" }))
     .toMatchObject({ remote: client.remote, proxy: Haproxy.address, tls: true });
-  await client.portState();
+  await client.settled();
   await client.close();
   await haproxy.close();
   await gateway.stop();

@@ -9,7 +9,7 @@ import { turn, within } from "../harness/deadline.ts";
 import { claimPorts } from "../harness/free-ports.ts";
 import { GatewayProcess, type Settings } from "../harness/gateway-process.ts";
 import { announcedRandom } from "../harness/random.ts";
-import type { Runtime } from "../harness/runtime.ts";
+import { commandLine, type Runtime } from "../harness/runtime.ts";
 import { SplittingPath } from "../harness/splitting-path.ts";
 import { helloLine, TcpEnd } from "../harness/tcp-end.ts";
 import { V4Client } from "../harness/v4-client.ts";
@@ -107,7 +107,6 @@ for (const runtime of runtimes) {
       await ends[0].end.write("through\n");
       expect((await ends[1].end.head(8)).toString()).toBe("through\n");
       await client.telemetry((list) => list.some((one) => one.session_id === session_id));
-      await plain.portState(({ zmq }) => zmq.occupied === 1);
       for (const { end } of ends) end.destroy();
       for (const one of [server, client, plain]) await one.close();
     });
@@ -211,13 +210,11 @@ for (const runtime of runtimes) {
       const wrong = [
         Buffer.concat([Buffer.of(0x16), random.bytes(300)]),
         Buffer.from([0x16, 3, 1, 0xff, 0xff, ...random.bytes(100)]),
-        Buffer.from([0x16, 3, 1, 0, 0, 0x16, 3, 1, 0, 0]),
         Buffer.from([0x16, 3, 1, 0, 5, 2, 0, 0, 1, 0]),
       ];
       for (const bytes of wrong) {
         const end = new TcpEnd({ port });
         await end.write(bytes);
-        // The last ones may be the beginning of something; the deadline is theirs too.
         await end.turnedAway();
       }
       await gateway.logged("tls_failed");
@@ -232,6 +229,9 @@ for (const runtime of runtimes) {
 
     test("handshakes that never end cost a place each, for a bounded time", async () => {
       const before = gateway.open_descriptors;
+      // Who is through and never registers has the same time, the handshake included.
+      const started = performance.now();
+      const silent = await V4Client.connect({ port, tls: trusting });
       const ends = Array.from(
         { length: 20 },
         () => new TcpEnd({ port, local_address: "127.0.0.9" }),
@@ -249,17 +249,12 @@ for (const runtime of runtimes) {
       await gateway.logged("register_refused", {
         error: "no TLS handshake within gateway.auth_timeout",
       });
-      await gateway.descriptorsAtMost(before);
-    });
-
-    test("who is through and never registers has the same time in all", async () => {
-      const started = performance.now();
-      const client = await V4Client.connect({ port, tls: trusting });
-      await client.closed();
-      expect(performance.now() - started).toBeGreaterThan(1000);
+      await silent.closed();
+      expect(performance.now() - started).toBeGreaterThan(1400);
       await gateway.logged("register_refused", {
         error: "no register within gateway.auth_timeout",
       });
+      await gateway.descriptorsAtMost(before);
     });
 
     test("a peer that takes nothing is cut at its bound", async () => {
@@ -419,6 +414,46 @@ describe("the rules", () => {
     );
     await gateway.kill();
   });
+});
+
+test("the tools speak it, and know a gateway that is not the one they trust", async () => {
+  const settings = tlsSettings({
+    required: true,
+    client_auth: "required",
+    client_ca_file: authority.ca_file,
+  });
+  const gateway = await GatewayProcess.start({ settings });
+  const file = authority.write("file.bin", random.bytes(300_000).toString("latin1"));
+  const { cert_file, key_file } = authority.issue({ subject: "/CN=tools" });
+  const at = ["-addr", `127.0.0.1:${gateway.control_port}`];
+  const good = [...at, "-ca", authority.ca_file, "-cert", cert_file, "-key", key_file];
+  const relayx = (...args: string[]) => output(...commandLine("binary", args));
+
+  const tools = [
+    spawn(...commandLine("binary", ["video-be", ...good, "-id", "be"])),
+    spawn(...commandLine("binary", ["video-fe", ...good, "-id", "fe", "-file", file])),
+  ];
+  for (const id of ["be", "fe"]) {
+    await gateway.logged("registered", { id, certificate_name: "tools", tls: true });
+  }
+  expect(await relayx("streams", ...good, "--json")).toBe("[]\n");
+  for (const one of tools) {
+    const over = new Promise((resolve) => one.once("close", resolve));
+    one.kill("SIGTERM");
+    await within("the end of a tool", over);
+  }
+
+  const wrong: [string[], string][] = [
+    [at, "502 tls required"],
+    [[...at, "-ca", authority.ca_file], "501 client certificate required"],
+    [[...good, "-ca", stranger.ca_file], "TLS with the gateway at"],
+    [[...good, "-server_name", "other.example"], "ALTNAME"],
+  ];
+  await Promise.all(wrong.map(async ([flags, message]) => {
+    expect(await relayx("video-fe", "-file", file, "-zmq", ...flags)).toContain(message);
+  }));
+  expect(await relayx("streams", ...at)).toContain("502 tls required; see --tls");
+  await gateway.stop();
 });
 
 describe("a reload", () => {

@@ -3,9 +3,10 @@
  * sends. It lives once; {@link ControlLink} makes a new one when it breaks.
  */
 import { Buffer } from "node:buffer";
-import { connect, isIP, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Role } from "../../data/plane.ts";
+import { connectionOptions, type GatewayTls, isAboutTls } from "../tls.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import {
   envelopeSchema,
@@ -53,22 +54,11 @@ export interface ControlListener {
   onClose?(error: ControlError): void;
 }
 
-/** How a gateway is spoken to through TLS; certificates and the key are PEM. */
-export interface ControlTls {
-  /** Who the gateway's certificate must be from; absent: who the system trusts. */
-  ca?: string;
-  /** Our own certificate, and its key. */
-  cert?: string;
-  key?: string;
-  /** The name that the certificate must have, if it is not the host's. */
-  server_name?: string;
-}
-
 export interface ControlClientOptions {
   host: string;
   port: number;
   /** Absent: no TLS. */
-  tls?: ControlTls;
+  tls?: GatewayTls;
   role: Role;
   id: string;
   token: string;
@@ -139,8 +129,7 @@ export class ControlClient {
       socket.on("data", (chunk: Buffer) => this.#read(chunk));
       socket.on("error", (error: Error & { code?: string }) => {
         const reason = error.code ?? error.message;
-        // Those of the system have short names: ECONNREFUSED. Others are about TLS and certificates.
-        if (tls !== undefined && !/^E[A-Z]+$/.test(reason)) {
+        if (tls !== undefined && isAboutTls(reason)) {
           const message = `TLS with the gateway at ${host}:${port} failed: ${reason}`;
           this.#end(new ControlError("CONTROL_TLS", message));
           return;
@@ -195,10 +184,7 @@ export class ControlClient {
   #dial(): Socket {
     const { host, port, tls } = this.#options;
     if (tls === undefined) return connect({ host, port });
-    const { ca, cert, key, server_name } = tls;
-    // An address is no name that could be asked for; its certificate is checked for it all the same.
-    const servername = server_name ?? (isIP(host) === 0 ? host : undefined);
-    return connectTls({ host, port, ca, cert, key, servername });
+    return connectTls({ ...connectionOptions(host, tls), port });
   }
 
   #send(message: unknown): void {

@@ -5,7 +5,7 @@
  */
 import type { PlaneKind } from "../../data/plane.ts";
 import type { Log } from "../../observe/log.ts";
-import type { ControlTls } from "../v4/control-client.ts";
+import type { GatewayTls } from "../tls.ts";
 import { ControlLink } from "../v4/control-link.ts";
 import { helloLine } from "../v4/hello.ts";
 import type { Grant } from "../v4/messages.ts";
@@ -22,7 +22,7 @@ export interface BackEndOptions {
   host: string;
   port: number;
   /** Absent: no TLS. */
-  tls?: ControlTls;
+  tls?: GatewayTls;
   id: string;
   token: string;
   /** How many ports the gateway may have in use for this server at once. */

@@ -8,7 +8,7 @@
 import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import type { PlaneKind } from "../../data/plane.ts";
-import type { ControlTls } from "../v4/control-client.ts";
+import type { GatewayTls } from "../tls.ts";
 import { ControlLink } from "../v4/control-link.ts";
 import { helloLine } from "../v4/hello.ts";
 import type { Grant } from "../v4/messages.ts";
@@ -38,7 +38,7 @@ export interface FrontEndOptions {
   host: string;
   port: number;
   /** Absent: no TLS. */
-  tls?: ControlTls;
+  tls?: GatewayTls;
   id: string;
   token: string;
   /** Which back end; any with capacity where absent. */

@@ -1,0 +1,32 @@
+/** Whom a client certificate names; the handshakes themselves are tested against the gateway. */
+import { expect, test } from "bun:test";
+import type { PeerCertificate } from "node:tls";
+import { certificateName } from "../../../src/control/tls-door.ts";
+
+const named = (subject: Record<string, unknown>, subjectaltname?: string) =>
+  certificateName({ subject, subjectaltname } as unknown as PeerCertificate);
+
+test("the common name counts, whatever else there is", () => {
+  expect(named({ CN: "cam-7" })).toBe("cam-7");
+  expect(named({ O: "x", CN: "cam 7, ünï" }, "URI:spiffe://x/y")).toBe("cam 7, ünï");
+});
+
+test("without one, the only alternative name does", () => {
+  expect(named({ O: "x" }, "URI:spiffe://relays/cam-8")).toBe("spiffe://relays/cam-8");
+  expect(named({}, "DNS:cam.example")).toBe("cam.example");
+});
+
+test("several names, other names and tricks are nobody", () => {
+  expect(named({ CN: ["one", "two"] })).toBeNull();
+  expect(named({ CN: "" }, "DNS:cam.example")).toBeNull();
+  expect(named({ CN: "a\nCN=admin" })).toBeNull();
+  expect(named({ CN: "admin\0.example" })).toBeNull();
+  expect(named({ CN: "a\u202eb" })).toBeNull();
+  expect(named({ CN: "x".repeat(257) })).toBeNull();
+  expect(named({}, "DNS:a.example, DNS:b.example")).toBeNull();
+  expect(named({}, "URI:spiffe://x/admin, evil")).toBeNull();
+  expect(named({}, 'URI:"spiffe://x/admin, evil"')).toBeNull();
+  expect(named({}, "IP Address:192.0.2.1")).toBeNull();
+  expect(named({}, "email:somebody@example")).toBeNull();
+  expect(named({})).toBeNull();
+});
