@@ -9,7 +9,8 @@ export interface ChangelogHead {
 
 export function changelogHead(changelog: string): ChangelogHead {
   const head = /^relayx \(([^)]+)\) \w+; urgency=\w+\n/.exec(changelog);
-  const trailer = /^ -- (.+ <[^>]+>) {2}(.+)$/m.exec(changelog);
+  const trailer = /^ -- (.+ <[^>]+>) {2}(\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4})$/m
+    .exec(changelog);
   const epoch_s = Date.parse(trailer?.[2] ?? "") / 1000;
   if (head === null || trailer === null || Number.isNaN(epoch_s)) {
     throw new Error(

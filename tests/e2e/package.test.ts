@@ -1,21 +1,8 @@
-/**
- * The Debian package: what is in it, and its whole life in a system of its own, from the installation
- * over a start as the unit says, an upgrade and the removal to the purge.
- */
+/** The Debian package: what is in it, its man pages and its unit. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
-import {
-  chownSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -25,11 +12,8 @@ import { changelogHead } from "../../packaging/changelog.ts";
 import { outline } from "../../src/cli/command-outline.ts";
 import { createProgram } from "../../src/cli/program.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import { within } from "../harness/deadline.ts";
-import { claimPorts } from "../harness/free-ports.ts";
-import { makePackage, package_path, System } from "../harness/package.ts";
+import { makePackage, package_path } from "../harness/package.ts";
 import { binary_path, plainEnvironment, repository } from "../harness/runtime.ts";
-import { Supervisor } from "../harness/supervisor.ts";
 
 setDefaultTimeout(60_000);
 
@@ -42,20 +26,16 @@ const EXPOSURE = { score: 1.1, systemd: "252", elsewhere_max: 1.5 };
 const shell = (command: string, ...args: string[]) =>
   execFileSync(command, args, { encoding: "utf8", env: plainEnvironment({ LC_ALL: "C.UTF-8" }) });
 const digest = () => createHash("sha256").update(readFileSync(package_path)).digest("hex");
-const as_root = process.getuid?.() === 0;
 
-let system: System;
 let unpacked = "";
 
 beforeAll(() => {
   makePackage();
   unpacked = mkdtempSync(join(tmpdir(), "relayx-package-"));
   shell("dpkg-deb", "-R", package_path, unpacked);
-  system = new System();
 });
 afterAll(() => {
   rmSync(unpacked, { recursive: true, force: true });
-  system?.remove();
 });
 
 const packed = (path: string) => readFileSync(join(unpacked, path));
@@ -203,121 +183,5 @@ describe("the unit", () => {
     const reasons = readFileSync(unit(), "utf8").split("# Left out, each for a reason:")[1];
     for (const { name } of open) expect(reasons).toContain(name.split("=")[0]);
     expect(open.length).toBeGreaterThan(2);
-  });
-});
-
-describe("the life of the package", () => {
-  const config = "etc/relayx/config.yaml";
-  const wanted_by = "etc/systemd/system/multi-user.target.wants/relayx.service";
-
-  test("installed, it has a user, a configuration for that user alone, and is enabled", () => {
-    system.dpkg("-i", package_path);
-    const account = system.account();
-    expect(account).not.toBeNull();
-    expect(system.read("etc/passwd")).toContain(":/var/lib/relayx:/usr/sbin/nologin\n");
-    const facts = lstatSync(system.path(config));
-    expect(facts.mode & 0o7777).toBe(0o640);
-    if (as_root) expect([facts.uid, facts.gid]).toEqual([0, account!.gid]);
-    expect(lstatSync(system.path(wanted_by)).isSymbolicLink()).toBe(true);
-    expect(shell(system.path("usr/bin/relayx"), "check", "--config_path", system.path(config)))
-      .toContain("valid; control 0.0.0.0:5555");
-  });
-
-  test("it starts as the unit says, as its user and without any right, and stops in order", async () => {
-    const ports = await claimPorts({ tcp_ports: 2, srt_ports: 2 });
-    const supervisor = new Supervisor({ abstract_name: `relayx-package-${process.pid}` });
-    const service = readFileSync(system.path("usr/lib/systemd/system/relayx.service"), "utf8");
-    const [, line] = /^ExecStart=(.+)$/m.exec(service)!;
-    const command = line.split(" ").map((word) => word.startsWith("/") ? system.path(word) : word);
-    if (as_root) {
-      const { uid, gid } = system.account()!;
-      command.unshift(
-        "setpriv",
-        `--reuid=${uid}`,
-        `--regid=${gid}`,
-        "--clear-groups",
-        "--no-new-privs",
-        "--inh-caps=-all",
-        "--bounding-set=-all",
-      );
-    }
-    // What systemd makes for it (StateDirectory).
-    const state = system.path("var/lib/relayx");
-    mkdirSync(state, { recursive: true, mode: 0o750 });
-    if (as_root) chownSync(state, system.account()!.uid, system.account()!.gid);
-    let told = "";
-    let child: ChildProcess | null = null;
-    try {
-      child = spawn(command[0], command.slice(1), {
-        cwd: "/",
-        env: plainEnvironment({
-          NOTIFY_SOCKET: supervisor.address,
-          WATCHDOG_USEC: "10000000",
-          RELAYX_GATEWAY_BIND_ADDRESS: "127.0.0.1",
-          RELAYX_GATEWAY_TCP_PORT: String(ports.control),
-          RELAYX_ZEROMQ_PORT_RANGE: `${ports.tcp.first}-${ports.tcp.last}`,
-          RELAYX_GOSRT_PORT_RANGE: `${ports.srt.first}-${ports.srt.last}`,
-          RELAYX_ADMIN_PORT: "0",
-          RELAYX_STATE_DIRECTORY: state,
-        }),
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      const ended = once(child, "close");
-      child.stdout!.on("data", (data) => told += data);
-      child.stderr!.on("data", (data) => told += data);
-      await Promise.race([
-        supervisor.next({ READY: "1" }),
-        ended.then(() => Promise.reject(new Error(`it ended at its start: ${told}`))),
-      ]);
-      await supervisor.next({ WATCHDOG: "1" });
-      child.kill("SIGTERM");
-      await supervisor.next({ STOPPING: "1" });
-      expect(await within("the end", ended)).toEqual([0, null]);
-    } finally {
-      child?.kill("SIGKILL");
-      supervisor.close();
-      await ports.release();
-    }
-  });
-
-  test("upgraded, it keeps what an administrator has changed, and what was switched off", () => {
-    const mine = system.read(config).replace("tcp_port: 5555", "tcp_port: 5556");
-    system.write(config, mine);
-    // As "systemctl disable" does it.
-    rmSync(system.path(wanted_by));
-    const control = packed("DEBIAN/control").toString();
-    writeFileSync(join(unpacked, "DEBIAN/control"), control.replace(/^Version: .*/m, "$&+upgrade"));
-    const theirs = packed(config).toString().replace("level: info", "level: warn");
-    writeFileSync(join(unpacked, config), theirs);
-    const newer = join(unpacked, "../", `${unpacked.split("/").at(-1)}.deb`);
-    try {
-      rmSync(join(unpacked, "verify"), { recursive: true, force: true });
-      shell("dpkg-deb", "--root-owner-group", "-Znone", "-b", unpacked, newer);
-      system.dpkg("--force-confold", "-i", newer);
-    } finally {
-      rmSync(newer, { force: true });
-    }
-    expect(system.read("var/lib/dpkg/status")).toContain(`Version: ${product.version}+upgrade\n`);
-    expect(system.read(config)).toBe(mine);
-    expect(system.read(`${config}.dpkg-dist`)).toBe(theirs);
-    expect(existsSync(system.path(wanted_by))).toBe(false);
-    if (as_root) expect(lstatSync(system.path(config)).gid).toBe(system.account()!.gid);
-  });
-
-  test("removed, it leaves configuration, state and logs; purged, nothing", () => {
-    for (const folder of ["var/lib/relayx", "var/log/relayx"]) {
-      mkdirSync(system.path(folder), { recursive: true });
-      system.write(`${folder}/something`, "kept");
-    }
-    system.dpkg("-r", "relayx");
-    expect(system.has("usr/bin/relayx")).toBe(false);
-    expect(system.has(config)).toBe(true);
-    expect(system.read("var/lib/relayx/something")).toBe("kept");
-    expect(system.account()).not.toBeNull();
-    system.dpkg("-P", "relayx");
-    expect(system.account()).toBeNull();
-    expect(system.read("etc/group")).not.toContain("relayx");
-    const left = shell("find", system.root, "-name", "*relayx*", "-not", "-path", system.root);
-    expect(left).toBe("");
   });
 });
