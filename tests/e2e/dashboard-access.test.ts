@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 afterEach(async () => {
-  expect(await board.closePages()).toEqual([]);
+  expect(await board.takeFaults()).toEqual([]);
 });
 
 async function settled(page: Page): Promise<void> {
@@ -59,7 +59,8 @@ async function expectReadable(page: Page, texts_min: number): Promise<void> {
 
 for (const theme of ["light", "dark"] as const) {
   test(`${theme}: every text stands out and every control has a name, dialogs too`, async () => {
-    const { page } = await board.open({ theme });
+    const { page } = await board.load();
+    await page.emulateMedia({ colorScheme: theme });
     await settled(page);
     await expectReadable(page, 60);
     const ground = await page.evaluate("getComputedStyle(document.body).backgroundColor");
@@ -80,7 +81,8 @@ for (const theme of ["light", "dark"] as const) {
 }
 
 test("the checks themselves find what is wrong", async () => {
-  const { page } = await board.open();
+  const { page } = await board.load();
+  await page.emulateMedia({ colorScheme: "light" });
   await settled(page);
   await page.evaluate(`{
     const faint = document.createElement("p");
@@ -99,7 +101,8 @@ test("the checks themselves find what is wrong", async () => {
 });
 
 test("the theme can be chosen, and the choice is kept", async () => {
-  const { page } = await board.open({ theme: "light" });
+  const { page } = await board.load();
+  await page.emulateMedia({ colorScheme: "light" });
   const ground = () => page.evaluate("getComputedStyle(document.body).backgroundColor");
   const light = await ground();
   await page.getByLabel("Theme").selectOption("dark");
@@ -111,27 +114,32 @@ test("the theme can be chosen, and the choice is kept", async () => {
   expect(await ground()).toBe(light);
 });
 
-for (const width of [360, 320]) {
-  test(`a phone of ${width} px: nothing sticks out, and a session is kicked by finger`, async () => {
-    const manner = { width, height: 740, touch: true, theme: "dark" } as const;
-    const { page } = await board.open(manner);
-    await settled(page);
+test("phones of 360 and 320 px: nothing sticks out, and orders are given by finger", async () => {
+  const manner = { width: 360, height: 740, touch: true, theme: "dark" } as const;
+  const { page } = await board.open(manner);
+  await settled(page);
+  const kick = page.getByRole("button", { name: `Kick session ${session.grant.session_id}` });
+  const dialog = page.getByRole("alertdialog");
+  const explained = page.getByRole("dialog", { name: session.grant.session_id });
+  for (const width of [360, 320]) {
+    await page.setViewportSize({ width, height: 740 });
     expect(await check(page, "narrowFaults")).toEqual([]);
     await expectReadable(page, 60);
-    const kick = page.getByRole("button", { name: `Kick session ${session.grant.session_id}` });
     await kick.tap();
-    const dialog = page.getByRole("alertdialog");
     expect(await check(page, "narrowFaults")).toEqual([]);
     await dialog.getByRole("button", { name: "Cancel" }).tap();
     await dialog.waitFor({ state: "hidden" });
     await page.getByRole("link", { name: session.grant.session_id }).first().tap();
-    await page.locator(".events li").first().waitFor();
+    await explained.locator(".events li").first().waitFor();
     expect(await check(page, "narrowFaults")).toEqual([]);
-  });
-}
+    await explained.getByRole("button", { name: "Close" }).tap();
+    await explained.waitFor({ state: "hidden" });
+  }
+});
 
 test("who wants no motion gets none, and everybody else may skip to the content", async () => {
-  const { page } = await board.open({ reduced_motion: true });
+  const { page } = await board.load();
+  await page.emulateMedia({ reducedMotion: "reduce" });
   await settled(page);
   expect(await check(page, "motionFaults")).toEqual([]);
   await page.reload();

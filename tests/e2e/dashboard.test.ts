@@ -46,7 +46,7 @@ afterAll(async () => {
 
 /** Every test looks at its pages' faults: foreign requests, errors, violations of the policy. */
 afterEach(async () => {
-  expect(await board.closePages()).toEqual([]);
+  expect(await board.takeFaults()).toEqual([]);
 });
 
 /** A session with traffic, an end that waits, a registration refused and a hello that is none. */
@@ -87,7 +87,7 @@ async function cells(page: Page, table: string, text: string): Promise<Record<st
 describe("what it shows", () => {
   test("is what the API says: sessions, ends, ports, registrations, counts", async () => {
     const busy = await busyGateway("shown");
-    const { page } = await board.open();
+    const { page } = await board.load();
     const { session_id } = busy.session.grant;
     await rowWith(page, "Sessions", session_id).waitFor();
 
@@ -127,8 +127,7 @@ describe("what it shows", () => {
   test("throughput in all and per session follows what flows", async () => {
     const meeting = await Meeting.of(board.gateway, { name: "flow" });
     const { client, server, grant } = await meeting.tcpSession();
-    const watched = await board.open();
-    const { page, nextAnswer } = watched;
+    const { page, nextAnswer } = await board.load();
     await rowWith(page, "Sessions", grant.session_id).waitFor();
     const pour = setInterval(() => client.writeCarelessly(Buffer.alloc(65_536)), 20);
     // The same answer that the page has got, so that both speak of the same second.
@@ -165,7 +164,7 @@ describe("what it shows", () => {
 
   test("refusals come with their reason, its meaning and who it was", async () => {
     const meeting = await Meeting.of(board.gateway, { name: "refused" });
-    const { page } = await board.open();
+    const { page } = await board.load();
     const twin = await V4Client.connect({ port: board.gateway.control_port });
     await twin.tryRegister({ role: "client", id: "fe-refused", token: "t" });
     const grant = await meeting.session("zmq");
@@ -192,7 +191,7 @@ describe("what it shows", () => {
 
   test("the port map tells each port's state and session to keyboard and pointer", async () => {
     const busy = await busyGateway("map");
-    const { page } = await board.open();
+    const { page } = await board.load();
     await page.locator("#pool-zmq .legend", { hasText: "1 occupied" }).waitFor();
     const map = page.getByRole("slider", { name: "TCP ports" });
     const words = () => map.getAttribute("aria-valuetext");
@@ -222,7 +221,7 @@ describe("what it shows", () => {
   test("an explanation has an address of its own, is closed by Escape and by going back", async () => {
     const busy = await busyGateway("told");
     const { session_id } = busy.session.grant;
-    const { page } = await board.open();
+    const { page } = await board.load();
     const link = rowWith(page, "Sessions", session_id).getByRole("link", { name: session_id });
     await link.click();
     const dialog = page.getByRole("dialog", { name: session_id });
@@ -261,7 +260,7 @@ describe("orders", () => {
     const kicked = await meeting.tcpSession();
     const other = await meeting.tcpSession();
     const { session_id } = kicked.grant;
-    const { page } = await board.open();
+    const { page } = await board.load();
     const kick = page.getByRole("button", { name: `Kick session ${session_id}` });
     const dialog = page.getByRole("alertdialog", { name: `Kick session ${session_id}?` });
 
@@ -295,7 +294,7 @@ describe("orders", () => {
   test("a kick with the keyboard alone", async () => {
     const meeting = await Meeting.of(board.gateway, { name: "keys" });
     const one = await meeting.tcpSession();
-    const { page } = await board.open();
+    const { page } = await board.load();
     const { session_id } = one.grant;
     await rowWith(page, "Sessions", session_id).waitFor();
     const name = () =>
@@ -341,7 +340,7 @@ describe("orders", () => {
   test("a registration is kicked alone, or with its sessions", async () => {
     const meeting = await Meeting.of(board.gateway, { name: "reg" });
     const session = await meeting.tcpSession();
-    const { page } = await board.open();
+    const { page } = await board.load();
     await page.getByRole("button", { name: "Kick client fe-reg" }).click();
     const dialog = page.getByRole("alertdialog");
     expect(await dialog.innerText()).toContain("Its 1 session goes on unless you tick the box.");
@@ -360,7 +359,7 @@ describe("orders", () => {
   test("the gateway drains after a confirmation, shows who remains, and serves again", async () => {
     const meeting = await Meeting.of(board.gateway, { name: "drain" });
     const session = await meeting.tcpSession();
-    const { page } = await board.open();
+    const { page } = await board.load();
     const state = async () => (await board.ask<GatewayAnswer>("gateway")).state;
     await page.getByRole("button", { name: "Drain…" }).click();
     const dialog = page.getByRole("alertdialog");
@@ -392,7 +391,7 @@ describe("orders", () => {
   });
 
   test("an address is banned and unbanned; a subject that cannot be read is refused", async () => {
-    const { page } = await board.open();
+    const { page } = await board.load();
     const bans = async () => (await board.ask<{ bans: BanRow[] }>("bans")).bans;
     await page.getByRole("button", { name: "Ban…" }).click();
     const dialog = page.getByRole("alertdialog");
@@ -469,7 +468,7 @@ describe("hostile and hard", () => {
     const grant = await attacker.granted(request_id);
     await server.granted(request_id);
     const { client, server: back } = await joinTcp(board.gateway, grant);
-    const { page } = await board.open();
+    const { page } = await board.load();
     const row = rowWith(page, "Sessions", grant.session_id);
     await row.getByText(markup, { exact: true }).waitFor();
     await row.getByText("<script>alert(2)</script>", { exact: true }).waitFor();
@@ -498,7 +497,7 @@ describe("hostile and hard", () => {
   });
 
   test("a thousand sessions: one page of them, the rows kept, focus and order with them", async () => {
-    const { page, nextAnswer } = await board.open();
+    const { page, nextAnswer } = await board.load();
     const { now_unix_ms } = await board.ask<GatewayAnswer>("gateway");
     let turn_of = 0;
     const sessions = (): SessionRow[] =>
@@ -544,11 +543,14 @@ describe("hostile and hard", () => {
   });
 
   test("a lost gateway is said, what is old is kept, and it comes back by itself", async () => {
-    const { page } = await board.open();
+    const { page } = await board.load();
     await page.context().setOffline(true);
-    const banner = page.getByRole("alert").filter({ hasText: "No contact with the gateway since" });
+    const banner = page.locator("#lost-banner");
     await banner.waitFor();
-    expect(await banner.innerText()).toContain("What you see is from then. Trying");
+    expect(await page.getByRole("alert").filter({ hasText: "No contact" }).innerText()).toMatch(
+      /^No contact with the gateway since [\d:]{8}: .+\. What you see is from then\.$/,
+    );
+    expect(await page.title()).toBe("No contact · relayx");
     expect(await page.locator("#contact").innerText()).toBe("No contact");
     expect(await page.locator("#figures .figure").count()).toBe(6);
     // Later and later by itself; at once where it is asked to.

@@ -14,7 +14,6 @@ export interface PageManner {
   width?: number;
   height?: number;
   theme?: "light" | "dark";
-  reduced_motion?: boolean;
   /** A finger instead of a mouse. */
   touch?: boolean;
 }
@@ -54,7 +53,7 @@ export class TestBrowser {
     const context = await this.#browser.newContext({
       viewport: { width, height },
       colorScheme: theme,
-      reducedMotion: manner.reduced_motion ? "reduce" : "no-preference",
+      reducedMotion: "no-preference",
       hasTouch: manner.touch ?? false,
     });
     context.setDefaultTimeout(patience_ms);

@@ -16,6 +16,8 @@ export class Dashboard {
   readonly origin: string;
   readonly #browser: TestBrowser;
   readonly #open = new Set<WatchedPage>();
+  /** Signed in once, and loaded anew for each test that has no wishes of its own. */
+  #usual: WatchedPage | null = null;
 
   private constructor(gateway: GatewayProcess, origin: string, browser: TestBrowser) {
     this.gateway = gateway;
@@ -31,16 +33,18 @@ export class Dashboard {
   }
 
   async close(): Promise<void> {
-    await this.closePages();
+    await this.takeFaults();
+    await this.#usual?.close();
     await this.gateway.stop();
   }
 
-  /** Closes what is open, and answers with everything that was wrong with it. */
-  async closePages(): Promise<string[]> {
+  /** What was wrong with the pages since the last time; those of one test only are closed. */
+  async takeFaults(): Promise<string[]> {
+    const usual = this.#usual?.faults.splice(0) ?? [];
     const faults = [...this.#open].flatMap((watched) => watched.faults);
     await Promise.all([...this.#open].map((watched) => watched.close()));
     this.#open.clear();
-    return faults;
+    return [...usual, ...faults];
   }
 
   /** The API's own answer, past the page. */
@@ -59,7 +63,22 @@ export class Dashboard {
     return watched;
   }
 
-  /** The page with everything on it. */
+  /** The page with everything on it, as it is when it is loaded. */
+  async load(): Promise<WatchedPage> {
+    if (this.#usual === null) {
+      this.#usual = await this.#browser.page(this.origin, {});
+      await this.#usual.page.goto(this.origin);
+      await signIn(this.#usual.page, admin_token);
+      return this.#usual;
+    }
+    const { page } = this.#usual;
+    await page.unrouteAll();
+    await page.goto(this.origin);
+    await isLive(page);
+    return this.#usual;
+  }
+
+  /** The same in a browser of its own. */
   async open(manner: PageManner & { token?: string } = {}): Promise<WatchedPage> {
     const watched = await this.openSignedOut(manner);
     await signIn(watched.page, manner.token ?? admin_token);
@@ -70,8 +89,11 @@ export class Dashboard {
 export async function signIn(page: Page, token: string): Promise<void> {
   await page.getByLabel("Token").fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
+  await isLive(page);
+}
+
+async function isLive(page: Page): Promise<void> {
   await page.getByText("Live", { exact: true }).waitFor();
-  await page.locator("#figures .figure").first().waitFor();
 }
 
 /** The row of a table that has this text in it. */

@@ -16,6 +16,7 @@ export class ContactView {
   #word;
   #banner;
   #words;
+  #next;
   #page;
   /** @type {Contact} */
   #contact = { is: "connecting" };
@@ -25,15 +26,17 @@ export class ContactView {
    *   word: HTMLElement,
    *   banner: HTMLElement,
    *   words: HTMLElement,
+   *   next: HTMLElement,
    *   retry: HTMLButtonElement,
    *   page: HTMLElement,
    *   onRetry: () => void,
    * }} options `page` gets the attribute data-contact, which dims what is old.
    */
-  constructor({ word, banner, words, retry, page, onRetry }) {
+  constructor({ word, banner, words, next, retry, page, onRetry }) {
     this.#word = word;
     this.#banner = banner;
     this.#words = words;
+    this.#next = next;
     this.#page = page;
     retry.addEventListener("click", onRetry);
     setInterval(() => this.#render(), 1000);
@@ -54,11 +57,13 @@ export class ContactView {
     if (contact.is !== "lost") return;
     const { since_unix_ms, retry_at_unix_ms, reason } = contact;
     const left_ms = Math.max(0, retry_at_unix_ms - Date.now());
-    const next = left_ms === 0 ? "Trying now" : `Trying again in ${duration(left_ms + 999)}`;
     setText(
       this.#words,
       `No contact with the gateway since ${clock(since_unix_ms)}: ${reason}. ` +
-        `What you see is from then. ${next}.`,
+        "What you see is from then.",
     );
+    // Not in the alert, which would be spoken anew each second.
+    const next = left_ms === 0 ? "Trying now." : `Trying again in ${duration(left_ms + 999)}.`;
+    setText(this.#next, next);
   }
 }

@@ -53,7 +53,7 @@ export function openModal(dialog) {
 
 export class Confirmation {
   #dialog;
-  #onDone;
+  #onTold;
   #title = el("h2", { id: "confirmation-title" });
   #body = el("div", { class: "dialog-body", id: "confirmation-body" });
   #error = el("p", { class: "error", role: "alert" });
@@ -64,11 +64,11 @@ export class Confirmation {
   #running = false;
 
   /**
-   * @param {{ dialog: HTMLDialogElement, onDone: (told: string) => void }} options
+   * @param {{ dialog: HTMLDialogElement, onTold: (told: string) => void }} options
    */
-  constructor({ dialog, onDone }) {
+  constructor({ dialog, onTold }) {
     this.#dialog = dialog;
-    this.#onDone = onDone;
+    this.#onTold = onTold;
     const buttons = el("div", { class: "dialog-buttons" }, this.#cancel, this.#confirm);
     const form = el("form", {}, this.#title, this.#body, this.#error, buttons);
     dialog.append(form);
@@ -91,6 +91,8 @@ export class Confirmation {
   /** @param {Question} question */
   ask(question) {
     this.#question = question;
+    // What an order before this one has done is read by now.
+    this.#onTold("");
     setText(this.#title, question.title);
     const sentences = question.sentences.map((sentence) => el("p", {}, sentence));
     this.#body.replaceChildren(...sentences, ...question.fields ?? []);
@@ -112,7 +114,7 @@ export class Confirmation {
       const told = await question.run();
       this.#setRunning(false);
       this.#dialog.close();
-      this.#onDone(told);
+      this.#onTold(told);
     } catch (error) {
       if (!(error instanceof RefusedError || error instanceof UnreachableError)) throw error;
       this.#setRunning(false);

@@ -31,6 +31,7 @@ const known = {
   /** What the gateway's clock is ahead of ours, ms. */
   ahead_ms: 0,
   sessions_in_all: 0,
+  state: "",
   /** @type {Session[]} */
   sessions: [],
   /** @type {Registration[]} */
@@ -51,7 +52,7 @@ const told = element("told");
 
 const confirmation = new Confirmation({
   dialog: byId("confirmation", HTMLDialogElement),
-  onDone: (text) => setText(told, text),
+  onTold: (text) => setText(told, text),
 });
 const orders = new Orders({
   api,
@@ -117,6 +118,7 @@ const contact = new ContactView({
   word: element("contact"),
   banner: element("lost-banner"),
   words: element("lost-words"),
+  next: element("lost-next"),
   retry: byId("retry", HTMLButtonElement),
   page: document.body,
   onRetry: () => poller.retry(),
@@ -155,6 +157,7 @@ const poller = new Poller({
   subjects,
   onContact: (state) => {
     contact.show(state);
+    document.title = titleOf(state);
     if (state.is === "unauthorized") {
       const refusal = api.has_token ? state.reason : "";
       api.setToken("");
@@ -170,10 +173,20 @@ const poller = new Poller({
   },
 });
 
+/**
+ * What is out of the ordinary stands in the title, where it is seen from another tab.
+ * @param {import("./poller.js").Contact} contact
+ */
+function titleOf(contact) {
+  if (contact.is === "lost") return "No contact · relayx";
+  return known.state === "" || known.state === "Running" ? "relayx" : `${known.state} · relayx`;
+}
+
 /** @param {import("../answers.ts").GatewayAnswer} answer */
 function showGateway(answer) {
   known.ahead_ms = answer.now_unix_ms - Date.now();
   known.sessions_in_all = answer.sessions;
+  known.state = answer.state;
   summary.show(answer);
   setText(element("version"), `${answer.version} · V4 ${answer.protocol}`);
 }

@@ -1,8 +1,9 @@
 /**
- * A pool of ports as a map: one cell per port, in rows that can be scrolled where there are many.
+ * A pool of ports as a map: one cell per port of the range and, behind them, per port that leaves it,
+ * in rows that can be scrolled where there are many.
  * Only the rows in sight are drawn, so a pool of sixty thousand costs what one of a thousand does.
  *
- * It takes the keyboard as a slider over the ports' numbers: arrows, Page Up and Page Down, Home and
+ * It takes the keyboard as a slider over the cells: arrows, Page Up and Page Down, Home and
  * End; the letter of a state goes to the next port in that state, Enter explains its session.
  */
 import { drawPort, inkOf, prepare } from "./port-drawing.js";
@@ -11,8 +12,6 @@ import { PORT_STATES } from "./words.js";
 
 const HEIGHT_PX_MAX = 236;
 const LABEL_PX = 46;
-
-/** @typedef {import("../answers.ts").PortMap} Pool */
 
 /** By how many ports there are: the size of a cell, and whether its number is inside. Pixels. */
 const SIZES = [
@@ -27,11 +26,11 @@ export class PortMap {
   #space = el("div", { class: "map-space" });
   #canvas = el("canvas", { role: "slider", tabindex: "0" });
   #told = el("p", { class: "map-told" });
+  #numberOf;
   #tell;
   #onPick;
-  /** @type {Pool | null} */
-  #pool = null;
-  /** The port that is pointed at; null: none. @type {number | null} */
+  #states = "";
+  /** The cell that is pointed at; null: none. @type {number | null} */
   #cursor = null;
   #columns = 1;
   #size = SIZES[0];
@@ -40,55 +39,47 @@ export class PortMap {
    * @param {{
    *   root: HTMLElement,
    *   name: string,
-   *   tell: (port: number) => string,
-   *   onPick: (port: number) => void,
+   *   numberOf: (cell: number) => string,
+   *   tell: (cell: number) => string,
+   *   onPick: (cell: number) => void,
    * }} options `tell` says what a port is doing.
    */
-  constructor({ root, name, tell, onPick }) {
+  constructor({ root, name, numberOf, tell, onPick }) {
+    this.#numberOf = numberOf;
     this.#tell = tell;
     this.#onPick = onPick;
     this.#canvas.setAttribute("aria-label", name);
+    this.#canvas.setAttribute("aria-valuemin", "0");
     this.#space.append(this.#canvas);
     this.#scroll.append(this.#space);
     root.append(this.#scroll, this.#told);
     new ResizeObserver(() => this.draw()).observe(this.#scroll);
     this.#scroll.addEventListener("scroll", () => this.draw());
-    this.#canvas.addEventListener("pointermove", (event) => this.#moveTo(this.#portAt(event)));
+    this.#canvas.addEventListener("pointermove", (event) => this.#moveTo(this.#cellAt(event)));
     this.#canvas.addEventListener("pointerleave", () => this.#moveTo(null));
-    this.#canvas.addEventListener("focus", () => this.#moveTo(this.#cursor ?? this.#first));
+    this.#canvas.addEventListener("focus", () => this.#moveTo(this.#cursor ?? 0));
     this.#canvas.addEventListener("blur", () => this.#moveTo(null));
     this.#canvas.addEventListener("click", (event) => {
-      const port = this.#portAt(event);
-      if (port !== null) this.#onPick(port);
+      const cell = this.#cellAt(event);
+      if (cell !== null) this.#onPick(cell);
     });
     this.#canvas.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
-  get #first() {
-    return this.#pool?.first ?? 0;
-  }
-
-  /** @param {Pool} pool */
-  show(pool) {
-    this.#pool = pool;
-    this.#canvas.setAttribute("aria-valuemin", String(pool.first));
-    this.#canvas.setAttribute("aria-valuemax", String(pool.first + pool.states.length - 1));
-    if (this.#cursor !== null && this.#letterOf(this.#cursor) === undefined) this.#cursor = null;
+  /** @param {string} states One letter per cell. */
+  show(states) {
+    this.#states = states;
+    this.#canvas.setAttribute("aria-valuemax", String(states.length - 1));
+    if (this.#cursor !== null && this.#cursor >= states.length) this.#cursor = null;
     this.draw();
     this.#say();
   }
 
-  /** @param {number} port */
-  #letterOf(port) {
-    return this.#pool?.states[port - this.#pool.first];
-  }
-
   /** Also to be called when the page's colours change. */
   draw() {
-    const pool = this.#pool;
     const width = this.#scroll.clientWidth;
-    if (pool === null || width === 0) return;
-    const total = pool.states.length;
+    const total = this.#states.length;
+    if (total === 0 || width === 0) return;
     const size = this.#size = SIZES.find(({ ports_max }) => total <= ports_max) ?? SIZES[0];
     const left = size.numbered ? 0 : LABEL_PX;
     const fit = Math.max(1, Math.floor((width - left + size.gap) / (size.width + size.gap)));
@@ -110,7 +101,7 @@ export class PortMap {
       if (!size.numbered && (row_px >= 12 || row % 2 === 0)) {
         context.fillStyle = ink.text;
         context.textAlign = "right";
-        const number = String(pool.first + row * this.#columns);
+        const number = this.#numberOf(row * this.#columns);
         context.fillText(number, LABEL_PX - 8, Math.max(6, y + size.height / 2 + 1));
       }
       this.#drawRow(context, ink, { row, y, left });
@@ -123,7 +114,7 @@ export class PortMap {
    * @param {{ row: number, y: number, left: number }} place
    */
   #drawRow(context, ink, { row, y, left }) {
-    const { first, states } = /** @type {Pool} */ (this.#pool);
+    const states = this.#states;
     const { width, height, gap, numbered } = this.#size;
     for (let column = 0; column < this.#columns; column++) {
       const at = row * this.#columns + column;
@@ -131,8 +122,8 @@ export class PortMap {
       const letter = /** @type {import("./words.js").PortLetter} */ (states[at]);
       const x = left + column * (width + gap);
       drawPort(context, { x, y, width, height }, letter, ink);
-      if (numbered) this.#drawNumber(context, ink, { x, y, letter, port: first + at });
-      if (first + at === this.#cursor) {
+      if (numbered) this.#drawNumber(context, ink, { x, y, letter, number: this.#numberOf(at) });
+      if (at === this.#cursor) {
         context.strokeStyle = ink.text;
         context.lineWidth = 2;
         context.strokeRect(x, y, width, height);
@@ -143,9 +134,9 @@ export class PortMap {
   /**
    * @param {CanvasRenderingContext2D} context
    * @param {import("./port-drawing.js").Ink} ink
-   * @param {{ x: number, y: number, letter: string, port: number }} cell
+   * @param {{ x: number, y: number, letter: string, number: string }} cell
    */
-  #drawNumber(context, ink, { x, y, letter, port }) {
+  #drawNumber(context, ink, { x, y, letter, number }) {
     const { width, height } = this.#size;
     context.textAlign = "center";
     const [cx, cy] = [x + width / 2, y + height / 2 + 0.5];
@@ -154,34 +145,34 @@ export class PortMap {
       // A half filled cell is no ground to read on.
       context.strokeStyle = ink.surface;
       context.lineWidth = 3;
-      context.strokeText(String(port), cx, cy);
+      context.strokeText(number, cx, cy);
     } else if (letter === "b") {
       context.strokeStyle = ink.blocked;
       context.lineWidth = 3;
-      context.strokeText(String(port), cx, cy);
+      context.strokeText(number, cx, cy);
     }
     context.fillStyle = filled ? ink.on_fill : ink.text;
-    context.fillText(String(port), cx, cy);
+    context.fillText(number, cx, cy);
   }
 
   /**
    * @param {MouseEvent} event
    * @returns {number | null}
    */
-  #portAt({ offsetX, offsetY }) {
+  #cellAt({ offsetX, offsetY }) {
     const { width, height, gap, numbered } = this.#size;
     const column = Math.floor((offsetX - (numbered ? 0 : LABEL_PX)) / (width + gap));
     const row = Math.floor((offsetY + this.#scroll.scrollTop) / (height + gap));
     if (column < 0 || column >= this.#columns) return null;
-    const port = this.#first + row * this.#columns + column;
-    return this.#letterOf(port) === undefined ? null : port;
+    const cell = row * this.#columns + column;
+    return cell < this.#states.length ? cell : null;
   }
 
   /** @param {KeyboardEvent} event */
   #onKey(event) {
-    if (this.#pool === null || event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = this.#cursor ?? this.#first;
-    const last = this.#first + this.#pool.states.length - 1;
+    if (this.#states === "" || event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = this.#cursor ?? 0;
+    const last = this.#states.length - 1;
     const page = this.#columns * Math.max(1, Math.floor(HEIGHT_PX_MAX / this.#size.height) - 1);
     const to = {
       ArrowLeft: at - 1,
@@ -190,12 +181,12 @@ export class PortMap {
       ArrowDown: at + this.#columns,
       PageUp: at - page,
       PageDown: at + page,
-      Home: this.#first,
+      Home: 0,
       End: last,
     }[event.key] ?? this.#nextIn(event.key.toLowerCase(), at);
     if (event.key === "Enter") this.#onPick(at);
     else if (to === undefined) return;
-    else this.#moveTo(Math.min(last, Math.max(this.#first, to)), true);
+    else this.#moveTo(Math.min(last, Math.max(0, to)), true);
     event.preventDefault();
   }
 
@@ -205,29 +196,28 @@ export class PortMap {
    * @param {number} at
    */
   #nextIn(letter, at) {
-    const { first, states } = /** @type {Pool} */ (this.#pool);
     if (!PORT_STATES.some((state) => state.letter === letter)) return undefined;
-    const behind = states.indexOf(letter, at - first + 1);
-    const found = behind >= 0 ? behind : states.indexOf(letter);
-    return found >= 0 ? first + found : undefined;
+    const behind = this.#states.indexOf(letter, at + 1);
+    const found = behind >= 0 ? behind : this.#states.indexOf(letter);
+    return found >= 0 ? found : undefined;
   }
 
   /**
-   * @param {number | null} port
+   * @param {number | null} cell
    * @param {boolean} [into_view]
    */
-  #moveTo(port, into_view = false) {
+  #moveTo(cell, into_view = false) {
     const has_focus = document.activeElement === this.#canvas;
-    this.#cursor = port ?? (has_focus ? this.#cursor : null);
+    this.#cursor = cell ?? (has_focus ? this.#cursor : null);
     if (into_view && this.#cursor !== null) this.#scrollTo(this.#cursor);
     this.draw();
     this.#say();
   }
 
-  /** @param {number} port */
-  #scrollTo(port) {
+  /** @param {number} cell */
+  #scrollTo(cell) {
     const row_px = this.#size.height + this.#size.gap;
-    const y = Math.floor((port - this.#first) / this.#columns) * row_px;
+    const y = Math.floor(cell / this.#columns) * row_px;
     const { scrollTop, clientHeight } = this.#scroll;
     if (y < scrollTop) this.#scroll.scrollTop = y;
     else if (y + row_px > scrollTop + clientHeight) {
@@ -238,7 +228,7 @@ export class PortMap {
   #say() {
     const words = this.#cursor === null ? "" : this.#tell(this.#cursor);
     setText(this.#told, words === "" ? "Point at a port, or use the arrow keys." : words);
-    this.#canvas.setAttribute("aria-valuenow", String(this.#cursor ?? this.#first));
+    this.#canvas.setAttribute("aria-valuenow", String(this.#cursor ?? 0));
     this.#canvas.setAttribute("aria-valuetext", words === "" ? "no port" : words);
   }
 }

@@ -8,7 +8,6 @@ import { planeName, PORT_STATES } from "./words.js";
 /**
  * @typedef {import("../answers.ts").PortMap} Pool
  * @typedef {import("../answers.ts").SessionRow} Session
- * @typedef {import("../answers.ts").SessionPortRow} SessionPort
  */
 
 /** Runs of ports that the list of blocked ones names. */
@@ -24,7 +23,7 @@ export class PoolView {
   #legend;
   /** @type {Pool | null} */
   #pool = null;
-  /** @type {Map<number, { session: Session, port: SessionPort }>} */
+  /** @type {Map<number, Session>} */
   #sessions = new Map();
 
   /**
@@ -49,10 +48,11 @@ export class PoolView {
     this.#map = new PortMap({
       root,
       name: `${planeName(kind)} ports`,
-      tell: (port) => this.#tell(port),
-      onPick: (port) => {
-        const found = this.#sessions.get(port);
-        if (found) onPick(found.session.session_id);
+      numberOf: (cell) => String(this.#numberOf(cell) ?? "?"),
+      tell: (cell) => this.#tell(cell),
+      onPick: (cell) => {
+        const found = this.#sessionAt(cell);
+        if (found) onPick(found.session_id);
       },
     });
     root.append(this.#blocked);
@@ -63,7 +63,7 @@ export class PoolView {
     this.#pool = pool;
     const { first, last, shared, states } = pool;
     const name = planeName(this.#kind);
-    const range = shared ? `${count(states.length)} places on shared ports` : `${first}–${last}`;
+    const range = shared ? `${count(last - first + 1)} places on shared ports` : `${first}–${last}`;
     setText(this.#heading, `${name} ${range}`);
     const counts = countLetters(states);
     for (const { letter, value, item } of this.#legend) {
@@ -75,7 +75,7 @@ export class PoolView {
     this.#note.hidden = !shared;
     const blocked = runsOf(pool, "b");
     setText(this.#blocked, blocked === "" ? "" : `Blocked: ${blocked}.`);
-    this.#map.show(pool);
+    this.#map.show(states);
   }
 
   /** @param {readonly Session[]} sessions */
@@ -83,7 +83,7 @@ export class PoolView {
     this.#sessions.clear();
     for (const session of sessions) {
       for (const port of session.ports) {
-        if (port.kind === this.#kind) this.#sessions.set(port.port, { session, port });
+        if (port.kind === this.#kind) this.#sessions.set(port.port, session);
       }
     }
   }
@@ -97,17 +97,39 @@ export class PoolView {
     }
   }
 
-  /** @param {number} port */
-  #tell(port) {
-    const letter = this.#pool?.states[port - this.#pool.first];
+  /**
+   * The port of a cell. Behind the range come the ports that leave it, which are those that sessions
+   * have outside; places on shared ports are just counted.
+   * @param {number} cell
+   * @returns {number | undefined}
+   */
+  #numberOf(cell) {
+    if (this.#pool === null) return undefined;
+    const { first, last, shared } = this.#pool;
+    if (shared) return cell + 1;
+    if (first + cell <= last) return first + cell;
+    const leaving = [...this.#sessions.keys()].filter((port) => port < first || port > last);
+    return leaving.sort((a, b) => a - b)[first + cell - last - 1];
+  }
+
+  /** @param {number} cell */
+  #sessionAt(cell) {
+    // Sessions on shared ports name the port, and not their place on it.
+    if (this.#pool?.shared) return undefined;
+    return this.#sessions.get(this.#numberOf(cell) ?? 0);
+  }
+
+  /** @param {number} cell */
+  #tell(cell) {
+    const letter = this.#pool?.states[cell];
     const state = PORT_STATES.find((one) => one.letter === letter);
     if (state === undefined) return "";
-    const place = this.#pool?.shared ? "Place" : "Port";
-    const found = this.#sessions.get(port);
-    if (found === undefined) return `${place} ${port}: ${state.name}, ${state.means}.`;
-    const { session_id, client_id, server_id, since_unix_ms } = found.session;
+    const place = `${this.#pool?.shared ? "Place" : "Port"} ${this.#numberOf(cell) ?? "?"}`;
+    const session = this.#sessionAt(cell);
+    if (session === undefined) return `${place}: ${state.name}, ${state.means}.`;
+    const { session_id, client_id, server_id, since_unix_ms } = session;
     const age = duration(this.#now() - since_unix_ms);
-    return `${place} ${port}: ${state.name} by session ${legible(session_id)}, ` +
+    return `${place}: ${state.name} by session ${legible(session_id)}, ` +
       `${legible(client_id)} with ${legible(server_id)}, ${age} old.`;
   }
 }

@@ -117,7 +117,12 @@ function grouped(events) {
 
 /** Without the port, which is another one each time. @param {LogEvent} event */
 function host({ fields }) {
-  return text(fields.remote ?? fields.address).replace(/:\d+$/, "");
+  return from(fields).replace(/:\d+$/, "");
+}
+
+/** The address, or who was banned. @param {LogEvent["fields"]} fields */
+function from({ remote, address, subject }) {
+  return text(remote ?? address ?? subject);
 }
 
 /** @param {unknown} value */
@@ -176,12 +181,12 @@ function fillWho(who, { fields }) {
     .filter((subject) => typeof subject === "string" && subject !== "")
     .map(text);
   const unique = [...new Set(subjects)];
-  const [from, ...links] = setChildCount(
+  const [address, ...links] = setChildCount(
     who,
     1 + unique.length,
     () => who.childElementCount === 0 ? el("bdi") : el("a", { class: "id", dir: "auto" }),
   );
-  fillId(from, text(fields.remote ?? fields.address));
+  fillId(address, from(fields));
   for (const [at, link] of links.entries()) {
     fillId(/** @type {HTMLElement} */ (link), legible(unique[at]));
     setAttribute(link, "href", subjectHref(unique[at]));

@@ -108,9 +108,10 @@ export const REFUSALS = /** @type {Readonly<Record<string, string>>} */ ({
   proxy_error: "A trusted proxy's PROXY header is missing or cannot be read.",
   tls_failed: "The TLS handshake failed: certificate, version or cipher.",
   tls_refused: "TLS is required and was not spoken, or the client certificate is missing or wrong.",
-  banned: "The address or the id is banned.",
+  banned: "An address or an id was banned, or came although it is.",
   admin_refused: "A request to this admin port was refused: token, host or form.",
   port_blocked: "A port cannot be opened: another program may have it.",
+  stream_unavailable: "Named streams cannot be served on their port; it is tried again.",
   plane_failed: "A worker died and was replaced; its sessions have ended.",
 });
 
