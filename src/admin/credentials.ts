@@ -69,6 +69,10 @@ export class Credentials {
     return { right };
   }
 
+  snapshot(): { failing_addresses: number } {
+    return { failing_addresses: this.#failures.size };
+  }
+
   /** Both are compared always, so that the time does not tell which one was meant. */
   #rightOf(given: string): Right | null {
     const { token, read_token } = this.#tokens;

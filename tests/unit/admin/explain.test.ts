@@ -50,7 +50,7 @@ function loggedWords(): Set<string> {
 }
 
 describe("the sentences", () => {
-  test("there is one for every status that can be in the log", () => {
+  test("there is one in src/admin/sentences/ for every status that can be in the log", () => {
     const words = loggedWords();
     // Some that are known to be there, so that a search that finds nothing does not pass.
     for (
