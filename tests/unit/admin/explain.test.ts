@@ -100,17 +100,14 @@ describe("the sentences", () => {
     });
     fc.assert(
       fc.property(fields, (fields) => {
-        for (const [status, sentence] of Object.entries(SENTENCES)) {
+        const faults = Object.entries(SENTENCES).filter(([, sentence]) => {
           const told = sentence(fields);
-          expect({ status, told }).toEqual({
-            status,
-            told: expect.stringMatching(/^\S.*\.$/u),
-          });
-          expect(told).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
-          expect(told.length).toBeLessThan(4000);
-        }
+          return told.length > 4000 || !/^\S.*\.$/u.test(told) ||
+            /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(told);
+        });
+        expect(faults.map(([status, sentence]) => [status, sentence(fields)])).toEqual([]);
       }),
-      { numRuns: 60, seed: announcedRandom("sentences").seed },
+      { numRuns: 30, seed: announcedRandom("sentences").seed },
     );
   });
 });
