@@ -38,8 +38,6 @@ export interface SrtRules {
   latency_max: number;
 }
 
-const NOT_AUTHORISED = "501 not authorised";
-
 /** How an attempt to open a session's ports ended. */
 type Opened = "open" | "no_port" | "plane_failed";
 
@@ -129,7 +127,7 @@ export class Broker {
       return;
     }
     if (this.#isForbidden(ticket)) {
-      this.#refuse(ticket, 501, NOT_AUTHORISED);
+      this.#forbid(ticket);
       return;
     }
     if (this.#line.asleep && this.#attempt(ticket, NO_CLAIMS)) return;
@@ -369,7 +367,7 @@ export class Broker {
     } else if (ticket.timed_out) {
       this.#refuse(ticket, 505, "no port available");
     } else if (this.#isForbidden(ticket)) {
-      this.#refuse(ticket, 501, NOT_AUTHORISED);
+      this.#forbid(ticket);
     } else {
       // The line knows the turn and puts the request back where it was.
       this.#line.add(ticket);
@@ -448,6 +446,19 @@ export class Broker {
    */
   #isForbidden({ asker, request: { server_id } }: Ticket): boolean {
     return server_id !== "" && !asker.standing.principal.mayMeet(server_id);
+  }
+
+  #forbid(ticket: Ticket): void {
+    const { request_id, server_id, trace_id } = ticket.request;
+    const code = 501;
+    const error = "501 not authorised";
+    this.#patience.delete(ticket);
+    this.#repeated.warn(
+      `pair_refused ${code} ${ticket.asker.id}`,
+      { status: "pair_refused", ...about(ticket), server_id, code, error },
+      "the request is refused: its client may not meet this server",
+    );
+    ticket.asker.refused({ request_id, code, error }, trace_id);
   }
 
   #limit(ticket: Ticket, { limit, allowed, account, sentence }: LimitReached): void {

@@ -13,7 +13,9 @@ import {
   type SigningKey,
   signToken,
 } from "../harness/key-set.ts";
+import { TestAuthority } from "../harness/certificates.ts";
 import { joinTcp } from "../harness/meeting.ts";
+import { plainEnvironment } from "../harness/runtime.ts";
 import { type Answer, V4Client } from "../harness/v4-client.ts";
 
 setDefaultTimeout(30_000);
@@ -219,6 +221,34 @@ describe("with a key set under a URL", () => {
     } finally {
       await gateway.stop();
       await provider.close();
+    }
+  });
+
+  test("over https it is only taken from whom an authority vouches for", async () => {
+    const authority = new TestAuthority();
+    const key = makeKey("k");
+    const provider = await KeySetServer.start([key], authority.issue());
+    const settings = {
+      auth: { mode: "jwt", jwks_url: provider.url, jwt_audience: "relay" },
+    };
+    try {
+      const doubting = await GatewayProcess.start({ settings });
+      const line = await doubting.logged("jwks_unavailable");
+      expect(String(line.error)).toMatch(/certificate/i);
+      expect(provider.asked).toBe(0);
+      await doubting.stop();
+      const trust = { NODE_EXTRA_CA_CERTS: authority.ca_file, DENO_CERT: authority.ca_file };
+      const trusting = await GatewayProcess.start({
+        settings,
+        environment: plainEnvironment(trust),
+      });
+      await trusting.logged("jwks_fetched");
+      const { ack } = await knock(trusting, { token: signToken(key, claims()) });
+      expect(ack).toEqual({ status: "ok" });
+      await trusting.stop();
+    } finally {
+      await provider.close();
+      authority.close();
     }
   });
 

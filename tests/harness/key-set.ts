@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 
 export interface SigningKey {
@@ -42,26 +43,34 @@ export function signToken(key: SigningKey, claims: Record<string, unknown>): str
 
 export class KeySetServer {
   readonly #server: Server;
+  readonly #scheme: "http" | "https";
   /** How often it has been asked. */
   asked = 0;
   answer: (response: ServerResponse) => void = (response) => void response.end();
 
-  private constructor() {
-    this.#server = createServer((_request, response) => {
+  private constructor(certificate?: { cert: string; key: string }) {
+    const onRequest = (_request: unknown, response: ServerResponse) => {
       this.asked++;
       this.answer(response);
-    });
+    };
+    this.#scheme = certificate === undefined ? "http" : "https";
+    this.#server = certificate === undefined
+      ? createServer(onRequest)
+      : createTlsServer(certificate, onRequest);
   }
 
-  static async start(keys: readonly SigningKey[]): Promise<KeySetServer> {
-    const started = new KeySetServer();
+  static async start(
+    keys: readonly SigningKey[],
+    certificate?: { cert: string; key: string },
+  ): Promise<KeySetServer> {
+    const started = new KeySetServer(certificate);
     started.publish(keys);
     await new Promise<void>((resolve) => started.#server.listen(0, "127.0.0.1", resolve));
     return started;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/keys`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}/keys`;
   }
 
   publish(keys: readonly SigningKey[]): void {
