@@ -26,6 +26,8 @@ import {
 /** Longer than any single wait, so that a failure says what it waited for. */
 setDefaultTimeout(40_000);
 
+type Rejected = Extract<PlaneEvent, { type: "rejected" }>;
+
 describe("sessions on two shared ports", () => {
   let rig: SrtRig;
   beforeAll(async () => {
@@ -190,14 +192,14 @@ describe("sessions on two shared ports", () => {
     await pouring;
     await server.reached(sent_bytes);
     expect(server.digest()).toBe(sent.digest("hex"));
-    for (let turned = 0; turned < strangers; turned++) {
-      const { status } = await rig.events.take(
-        `stranger ${turned} to be turned away`,
-        ({ type }) => type === "rejected",
-      ) as Extract<PlaneEvent, { type: "rejected" }>;
+    const is_rejected = ({ type }: PlaneEvent) => type === "rejected";
+    const take = (what: string) => rig.events.take(what, is_rejected) as Promise<Rejected>;
+    // On a busy machine there are more: who had its answer late has asked again, and is turned away
+    // for that as well.
+    for (let turned = 0; turned < strangers || rig.events.items.some(is_rejected); turned++) {
+      const { status } = await take(`stranger ${turned} to be turned away`);
       expect(["alloc_mismatch", "stream_denied", "streamid_error"]).toContain(status);
     }
-    expect(rig.events.items.filter(({ type }) => type === "rejected")).toEqual([]);
     await talk(client, server);
   }, 120_000);
 });
