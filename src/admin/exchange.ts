@@ -4,7 +4,7 @@
  * of this port has.
  */
 import { Buffer } from "node:buffer";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import { errorBody, type Refusal, refusal } from "./refusal.ts";
 
 const BODY_BYTES_MAX = 65_536;
@@ -81,6 +81,21 @@ export function refusalResponse(refused: Refusal): Response {
     status: refused.status,
     headers: { "content-type": "application/json", ...refused.headers },
   });
+}
+
+/** A refusal as bytes, for a connection that the parser has given up; it ends with it. */
+export function rawAnswer(refused: Refusal): string {
+  const body = errorBody(refused);
+  const headers = {
+    "content-type": "application/json",
+    "content-length": String(Buffer.byteLength(body)),
+    connection: "close",
+    "cache-control": "no-store",
+    ...SECURITY_HEADERS,
+    ...refused.headers,
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  return `HTTP/1.1 ${refused.status} ${STATUS_CODES[refused.status]}\r\n${lines}\r\n${body}`;
 }
 
 /** Writes the whole answer; `last` ends the connection with it. */

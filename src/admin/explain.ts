@@ -129,9 +129,13 @@ function portNow(port: SessionPortRow, now_unix_ms: number): string {
     : "";
   return `${where} has carried both ends${age}: ${bytes(port.bytes_up)} up and ` +
     `${bytes(port.bytes_down)} down so far, ${rate(port.bps_up)} up and ` +
-    `${rate(port.bps_down)} down at the moment${line}; upwards ${
-      heldBackBy(port.bottleneck_up)
-    }, downwards ${heldBackBy(port.bottleneck_down)}`;
+    `${rate(port.bps_down)} down at the moment${line}${heldBack(port)}`;
+}
+
+/** Planes that do not look for what holds a stream back say nothing of it. */
+function heldBack({ bottleneck_up, bottleneck_down }: SessionPortRow): string {
+  if (bottleneck_up === "unknown" && bottleneck_down === "unknown") return "";
+  return `; upwards ${heldBackBy(bottleneck_up)}, downwards ${heldBackBy(bottleneck_down)}`;
 }
 
 function heldBackBy(word: string): string {

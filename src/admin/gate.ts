@@ -50,7 +50,7 @@ export function passGate(
   const [path, search] = splitTarget(target);
   const fault = faultOf(path);
   if (fault !== null) {
-    return refusal(400, "bad_target", `${shown(target)}, ${fault}`, "a plain path");
+    return refusal(400, "bad_target", `${shown(path)}, ${fault}`, "a plain path");
   }
 
   const hosts = valuesOf(head, "host");

@@ -9,7 +9,9 @@ import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
 import { DeadlineLine } from "../sessions/deadline-line.ts";
 import { RepeatedLines } from "../sessions/repeated-lines.ts";
+import { rawAnswer } from "./exchange.ts";
 import { plainAddress } from "./gate.ts";
+import { refusal } from "./refusal.ts";
 
 /** How often an address that cannot be had is tried again. */
 const RETRY_MS = 5000;
@@ -17,8 +19,6 @@ const RETRY_MS = 5000;
 const IDLE_MS = 15_000;
 /** A peer that does not take its answer is cut after this time. */
 const ANSWER_MS = 30_000;
-
-const TIMED_OUT = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 type Bounds = Pick<
   Config["admin"],
@@ -214,11 +214,22 @@ export class Listener {
     this.#options.onConnection({ socket, address, remote: `${shown}:${socket.remotePort ?? 0}` });
   }
 
-  /** Somebody who has begun a request and does not finish it is told so; who said nothing is not. */
+  /**
+   * Somebody who has begun a request and does not finish it is told so. A connection that says nothing
+   * is only closed: browsers open some in advance.
+   */
   #onSlow(socket: Socket): void {
     if (socket.bytesRead === 0 || !socket.writable) return void socket.destroy();
+    const allowed = `all of it within ${this.#bounds.request_timeout_ms} ms`;
+    const refused = refusal(408, "request_timeout", "a request that is not complete", allowed);
+    const remote = plainAddress(socket.remoteAddress ?? "");
+    this.#repeated.warn(
+      `slow ${remote}`,
+      { status: "admin_refused", code: refused.code, found: refused.found, remote },
+      "a request to the admin port is refused",
+    );
     this.#due.answer.add(socket);
-    socket.end(TIMED_OUT, () => socket.destroy());
+    socket.end(rawAnswer(refused), () => socket.destroy());
   }
 
   #limitFor(address: string): string | null {

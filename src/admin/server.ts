@@ -13,10 +13,10 @@ import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
 import { RepeatedLines } from "../sessions/repeated-lines.ts";
 import { Credentials, type Right } from "./credentials.ts";
-import { answer, readBody, refusalResponse, webRequest } from "./exchange.ts";
+import { answer, rawAnswer, readBody, refusalResponse, webRequest } from "./exchange.ts";
 import { passGate, valuesOf } from "./gate.ts";
 import { type AdminConnection, Listener } from "./listener.ts";
-import { errorBody, type Refusal, refusal } from "./refusal.ts";
+import { type Refusal, refusal } from "./refusal.ts";
 
 const HEAD_BYTES_MAX = 8192;
 /** What may wait for a peer that asks again and again and reads nothing. */
@@ -110,10 +110,10 @@ export class AdminServer {
       { maxHeaderSize: HEAD_BYTES_MAX, keepAliveTimeout: 60_000 },
       (request, response) => void this.#serve(request, response),
     );
-    server.on("clientError", (error, socket) => refuseBytes(error, socket as Socket));
+    server.on("clientError", (error, socket) => this.#onBroken(error, socket as Socket));
     // Neither is served here: a tunnel and another protocol on the same connection.
-    server.on("connect", (_, socket) => socket.destroy());
-    server.on("upgrade", (_, socket) => socket.destroy());
+    server.on("connect", (_, socket) => this.#end(socket as Socket, NO_TUNNEL));
+    server.on("upgrade", (_, socket) => this.#end(socket as Socket, NO_UPGRADE));
     // Deno closes a kept-alive connection after its response unless the server says it listens.
     Object.defineProperty(server, "listening", { value: true });
     return server;
@@ -206,6 +206,20 @@ export class AdminServer {
     return checked.refusal;
   }
 
+  /** Bytes that are no request cannot be followed by one. */
+  #onBroken({ code }: Error & { code?: string }, socket: Socket): void {
+    if (!socket.writable || code === "ECONNRESET") return void socket.destroy();
+    this.#end(socket, code === "HPE_HEADER_OVERFLOW" ? HEAD_TOO_LARGE : NO_REQUEST);
+  }
+
+  /** Refuses what the parser has no answer for, and ends the connection with it. */
+  #end(socket: Socket, refused: Refusal): void {
+    const connection = this.#connections.get(socket);
+    if (connection !== undefined) this.#refuse(refused, connection, "");
+    this.#listener.onAnswer(socket);
+    socket.end(rawAnswer(refused), () => socket.destroy());
+  }
+
   #refuse(refused: Refusal, { address, remote }: AdminConnection, target: string): Response {
     const { code, found } = refused;
     this.#repeated.warn(
@@ -224,26 +238,19 @@ const PIPELINED = refusal(
   "one request at a time on a connection",
 );
 
+const NO_REQUEST = refusal(400, "bad_request", "bytes that are no HTTP request", "HTTP/1.1");
+const NO_TUNNEL = refusal(405, "method_not_allowed", "CONNECT", "GET, HEAD, POST and DELETE");
+const NO_UPGRADE = refusal(400, "bad_request", "an upgrade to another protocol", "HTTP/1.1");
+const HEAD_TOO_LARGE = refusal(
+  431,
+  "head_too_large",
+  "a longer head",
+  `a head of at most ${HEAD_BYTES_MAX} bytes`,
+);
+
 /** The query may name whom somebody asked about and is left out of the log. */
 function pathOf({ url = "" }: IncomingMessage): string {
   return url.split("?", 1)[0].slice(0, 256);
-}
-
-/** Bytes that are no request cannot be followed by one. */
-function refuseBytes(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === "ECONNRESET") return void socket.destroy();
-  const too_long = error.code === "HPE_HEADER_OVERFLOW";
-  const body = errorBody(
-    too_long
-      ? refusal(431, "head_too_large", "a longer head", `a head of at most ${HEAD_BYTES_MAX} bytes`)
-      : refusal(400, "bad_request", "bytes that are no HTTP request", "HTTP/1.1"),
-  );
-  const status = too_long ? "431 Request Header Fields Too Large" : "400 Bad Request";
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n` +
-      `Connection: close\r\nX-Content-Type-Options: nosniff\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
 }
 
 /** A port that sessions may be granted is theirs, even while none of them has it. */

@@ -7,7 +7,7 @@
 
 /** Distinct kinds; what comes beyond it is counted under the word `other`. */
 const KINDS_MAX = 1000;
-const REASON_LENGTH_MAX = 64;
+const WORD = /^[\w.]{1,64}$/;
 const OTHER = "other";
 
 export interface StatusCount {
@@ -25,7 +25,7 @@ export class StatusCounts {
 
   /** `fields` are those of a line; one line may stand for several events, as its `count` says. */
   add(level: string, status: string, fields: Readonly<Record<string, unknown>>): void {
-    this.#kind(level, status, planeOf(fields), reasonOf(fields)).count += timesOf(fields);
+    this.#kind(level, status, planeOf(fields), reasonOf(status, fields)).count += timesOf(fields);
   }
 
   all(): StatusCount[] {
@@ -57,10 +57,15 @@ function planeOf({ kind }: Readonly<Record<string, unknown>>): string {
   return kind === "zmq" || kind === "srt" ? kind : "";
 }
 
-function reasonOf(fields: Readonly<Record<string, unknown>>): string {
-  const word = fields.limit ?? fields.code ?? fields.reason ?? fields.role;
-  if (typeof word === "number") return String(word);
-  return typeof word === "string" && word.length <= REASON_LENGTH_MAX ? word : "";
+/** One word of relayx's own; what a person has written as a reason is none. */
+function reasonOf(status: string, fields: Readonly<Record<string, unknown>>): string {
+  const { limit, code, reason, role } = fields;
+  const may_say = status === "banned" ? [role] : [limit, code, reason, role];
+  for (const word of may_say) {
+    if (typeof word === "number") return String(word);
+    if (typeof word === "string" && WORD.test(word)) return word;
+  }
+  return "";
 }
 
 function timesOf({ count }: Readonly<Record<string, unknown>>): number {

@@ -126,7 +126,11 @@ describe("an admin port with a token", () => {
     const requests: [bytes: string, status: number][] = [
       [head("PUT /api/v1/drain", key, json), 405],
       [head("TRACE /api/v1/drain", key), 405],
-      [head("CONNECT evil.example:443", key), 0],
+      [head("CONNECT evil.example:443", key), 405],
+      [
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        400,
+      ],
       [head("BREW /api/v1/drain", key), 400],
       ["\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n", 400],
       [head("GET /healthz", `X-Long: ${"x".repeat(9000)}`), 431],

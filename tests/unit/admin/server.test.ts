@@ -452,12 +452,10 @@ describe("what was not meant for this port", () => {
     expect(await told("OPTIONS", "/api/v1/drain")).toEqual([405, "POST, DELETE"]);
     expect(await told("PATCH", "/nothing")).toEqual([404, null]);
     expect(await raw(head("TRACE /healthz"))).toStartWith("HTTP/1.1 405");
-    expect(await raw(head("CONNECT evil.example:443"))).toBe("");
-    const upgrade = ["Host: localhost", "Upgrade: websocket", "Sec-WebSocket-Key: x"];
-    expect(
-      await raw(`GET /healthz HTTP/1.1\r\n${upgrade.join("\r\n")}\r\nConnection: Upgrade\r\n\r\n`),
-    )
-      .toBe("");
+    expect(await raw(head("CONNECT evil.example:443"))).toStartWith("HTTP/1.1 405");
+    const upgrade = ["Host: localhost", "Upgrade: websocket", "Connection: Upgrade"];
+    const asked = `GET /healthz HTTP/1.1\r\n${upgrade.join("\r\n")}\r\n\r\n`;
+    expect(await raw(asked)).toStartWith("HTTP/1.1 400");
   });
 
   test("every answer forbids to be framed, guessed at, kept or read by others", async () => {
@@ -500,7 +498,7 @@ describe("what is too much", () => {
   });
 
   test("bytes that are no request", async () => {
-    const { raw } = await serve();
+    const { raw, log } = await serve();
     for (
       const bytes of [
         "\x16\x03\x01\r\n\r\n",
@@ -517,10 +515,20 @@ describe("what is too much", () => {
       "Transfer-Encoding: chunked",
     ]);
     expect(await raw(`${two}0\r\n\r\n`)).toStartWith("HTTP/1.1 400");
+    expect(await log.status("admin_refused")).toMatchObject({ code: "bad_request" });
+  });
+
+  test("no refusal shows the log what may be a token", async () => {
+    const { raw, log } = await serve({ token: TOKEN });
+    for (const path of ["//x", "/x", "/api/v1/sessions", "/a/../b", "http://evil.example/"]) {
+      await raw(head(`GET ${path}?token=${TOKEN}`));
+    }
+    expect(log.lines.items.filter(({ status }) => status === "admin_refused").length).toBe(2);
+    expect(JSON.stringify(log.lines.items)).not.toContain(TOKEN);
   });
 
   test("time: for a head, for a body, and for nothing at all", async () => {
-    const { open, admin } = await serve({ request_timeout_ms: 100 });
+    const { open, admin, log } = await serve({ request_timeout_ms: 100 });
     const silent = await open();
     const slow_head = await open();
     slow_head.write("GET /healthz HTTP/1.1\r\nHost: local");
@@ -535,6 +543,7 @@ describe("what is too much", () => {
     expect(nothing).toBe("");
     expect(first).toStartWith("HTTP/1.1 408");
     expect(second).toStartWith("HTTP/1.1 408");
+    expect(await log.status("admin_refused")).toMatchObject({ code: "request_timeout" });
     while (admin.snapshot().connections > 0) await new Promise((done) => setImmediate(done));
   });
 

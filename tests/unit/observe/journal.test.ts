@@ -138,6 +138,8 @@ test("kinds of events are counted with what a line says of how many it stands fo
   kept.info({ status: "paired", kind: "zmq", role: "client" }, "m");
   kept.info({ status: "paired", kind: "srt", role: "client" }, "m");
   kept.info({ status: "paired", kind: "srt", role: "client" }, "m");
+  kept.info({ status: "banned", reason: "spam", subject: "id:x" }, "m");
+  kept.info({ status: "disconnected", reason: "kicked by an operator", role: "client" }, "m");
   kept.error({ kind: "x".repeat(100), reason: "x".repeat(100) }, "no status");
   const count = (level: string, status: string, plane: string, reason: string, count: number) => ({
     level,
@@ -152,6 +154,8 @@ test("kinds of events are counted with what a line says of how many it stands fo
     count("info", "pair_refused", "", "asker_left", 1),
     count("info", "paired", "zmq", "client", 1),
     count("info", "paired", "srt", "client", 2),
+    count("info", "banned", "", "", 1),
+    count("info", "disconnected", "", "client", 1),
     count("error", "", "", "", 1),
   ]);
 });
