@@ -4,6 +4,7 @@ import { createHmac } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { GatewayProcess, type Settings } from "../harness/gateway-process.ts";
 import {
   encodePart,
@@ -137,6 +138,32 @@ describe("with a key file", () => {
       await client.close();
     }
     await server.client.close();
+  });
+
+  test("over TLS as well", async () => {
+    const authority = new TestAuthority();
+    const { cert_file, key_file: own_key_file } = authority.issue();
+    const secure = await GatewayProcess.start({
+      settings: { ...settings, tls: { cert_file, key_file: own_key_file, required: true } },
+    });
+    try {
+      const socket = connect({ port: secure.control_port, host: "127.0.0.1", ca: authority.ca });
+      const token = signToken(key, claims());
+      const register = { type: "register", payload: { role: "client", id: "fe-1", token } };
+      // No plane at all is refused at once; it stands behind the register in the same record.
+      const ask = { type: "pair_request", payload: { request_id: "none" } };
+      socket.write(JSON.stringify(register) + JSON.stringify(ask));
+      let said = "";
+      for await (const chunk of socket) {
+        said += chunk;
+        if (said.includes("pair_error")) break;
+      }
+      expect(said).toStartWith('{"type":"register_ack","payload":{"status":"ok"}}\n');
+      expect(said.split('"request_id":"none"')).toHaveLength(2);
+    } finally {
+      await secure.stop();
+      authority.close();
+    }
   });
 
   test("a registration ends with its token, and its sessions go on", async () => {

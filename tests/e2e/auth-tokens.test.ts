@@ -1,9 +1,11 @@
 /** `auth.mode: tokens` against the built gateway: who is let in, who may meet whom, and taking back. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { GatewayProcess, type Settings } from "../harness/gateway-process.ts";
 import { joinTcp } from "../harness/meeting.ts";
-import { commandLine, runtimeUnderTest } from "../harness/runtime.ts";
+import { commandLine, repository, runtimeUnderTest } from "../harness/runtime.ts";
 import { freshToken, hashOf, TokenFile } from "../harness/token-file.ts";
 import { type Answer, V4Client } from "../harness/v4-client.ts";
 
@@ -204,12 +206,12 @@ describe("a reload", () => {
   });
 });
 
-describe("relayx token", () => {
-  const relayx = (args: string[], input = "") => {
-    const [command, all] = commandLine(runtimeUnderTest(), args);
-    return spawnSync(command, all, { input, encoding: "utf8" });
-  };
+function relayx(args: string[], input = "") {
+  const [command, all] = commandLine(runtimeUnderTest(), args);
+  return spawnSync(command, all, { input, encoding: "utf8", cwd: repository });
+}
 
+describe("relayx token", () => {
   test("makes tokens that are let in with the entries that it makes", async () => {
     const made = relayx(
       ["token", "new", "--role", "server", "--id", "made-1", "--name", "made", "--json"],
@@ -259,6 +261,16 @@ test("a gateway whose file is wrong does not start, and says why", async () => {
     expect(message).toContain("ended with 2");
     expect(message).toContain(`${wrong.path}:1:`);
     expect(message).not.toContain("secret-itself");
+    const config_path = join(wrong.folder, "config.yaml");
+    writeFileSync(config_path, `auth: { mode: tokens, tokens_file: "${wrong.path}" }\n`);
+    const checked = relayx(["check", "--config_path", config_path]);
+    expect([checked.status, checked.stdout]).toEqual([2, ""]);
+    expect(checked.stderr).toContain(`${wrong.path}:1:`);
+    writeFileSync(config_path, `auth: { mode: tokens, tokens_file: "${wrong.folder}/none" }\n`);
+    expect(relayx(["check", "--config_path", config_path]).stderr)
+      .toBe(
+        `${wrong.folder}/none auth.tokens_file: found no such file; allowed: an existing file\n`,
+      );
   } finally {
     wrong.remove();
   }
