@@ -1,10 +1,9 @@
 /**
- * A plane on one or more workers: hands each port to the worker that carries the fewest, keeps the
- * promise that every open port gets exactly one `closed`, and replaces a worker that dies.
+ * A plane on one or more workers: hands each port to the worker that carries the fewest, and keeps the
+ * promise that every open port gets exactly one `closed`, also where a worker dies.
  */
-import { performance } from "node:perf_hooks";
 import { clearTimeout, setTimeout } from "node:timers";
-import { type Libc, openLibc } from "../../ffi/libc/mod.ts";
+import { openLibc } from "../../ffi/libc/mod.ts";
 import { normalizeNetwork } from "../config/address-set.ts";
 import type { Config } from "../config/schema.ts";
 import type { WorkerName } from "../workers.ts";
@@ -22,10 +21,10 @@ import {
   type Reservation,
 } from "./plane.ts";
 import { RateBook, RateBookFull } from "./rate-book.ts";
-import { HANGS_AFTER_MS, longestTurn, newPulses } from "./pulse.ts";
+import { newPulses } from "./pulse.ts";
 import { sharedClockOffset } from "./shared-clock.ts";
-import { WorkerHost } from "./worker-host.ts";
 import type { SharedMemory, WorkerReport } from "./worker-protocol.ts";
+import { type WorkerRules, WorkerSeat, type WorkerSeatOwner } from "./worker-seat.ts";
 
 export interface WorkerPlaneOptions {
   kind: PlaneKind;
@@ -50,27 +49,9 @@ interface OpenPort {
   pending: { resolve: () => void; reject: (error: PortOpenError) => void } | null;
 }
 
-/** A place for a worker; the worker in it may be replaced. */
-interface WorkerSeat {
-  /** From 0, among the plane's workers, and among those of all planes. */
-  readonly number: number;
-  readonly rates_seat: number;
-  host: WorkerHost;
-  /** Settles when the worker in it can take commands. */
-  ready: Promise<void>;
-  up: boolean;
-  ports: number;
-}
-
-/** A worker that keeps dying is given this much rest, so that a broken machine is not set on fire. */
-const REPLACE_AFTER_MS = 500;
-
 const NO_ROWS: readonly number[] = Object.freeze([]);
 
-/** What somebody waits for who asks a plane that is closing. */
-const NEVER = new Promise<void>(() => {});
-
-export class WorkerPlane implements Plane {
+export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
   readonly kind: PlaneKind;
   readonly #options: WorkerPlaneOptions;
   readonly #memory: SharedMemory;
@@ -79,15 +60,11 @@ export class WorkerPlane implements Plane {
   readonly #rates_seats: readonly number[];
   readonly #ports = new Map<number, OpenPort>();
   readonly #seats: WorkerSeat[] = [];
-  #libc!: Libc;
-  #clock_offset_ms = 0;
   #config: Config;
   #settings: object = {};
   #replaced = 0;
   #closing: Promise<void> | null = null;
   #bans: ReadonlySet<string> = new Set();
-  /** Cuts the rests of workers that are being replaced short, so that closing waits for none. */
-  readonly #rests = new Set<() => void>();
 
   constructor(options: WorkerPlaneOptions) {
     this.kind = options.kind;
@@ -104,11 +81,27 @@ export class WorkerPlane implements Plane {
   }
 
   async start(): Promise<void> {
-    this.#libc = openLibc();
-    this.#clock_offset_ms = sharedClockOffset(this.#libc);
+    const libc = openLibc();
+    const clock_offset_ms = sharedClockOffset(libc);
     this.#settings = this.#options.settings(this.#config);
-    for (let i = 0; i < this.#options.workers; i++) this.#seats.push(this.#newSeat(i));
-    await Promise.all(this.#seats.map((seat) => seat.ready));
+    const { worker, workers } = this.#options;
+    const rates_seats = this.#rates.workers;
+    for (let seat = 0; seat < workers; seat++) {
+      const place = { seat, rates_seat: this.#rates_seats[seat], rates_seats };
+      const memory = this.#memory;
+      this.#seats.push(
+        new WorkerSeat({ worker, libc, memory, place, clock_offset_ms, rules: this, owner: this }),
+      );
+    }
+    await Promise.all(this.#seats.map((seat) => seat.start()));
+  }
+
+  get settings(): object {
+    return this.#settings;
+  }
+
+  get bans(): ReadonlySet<string> {
+    return this.#bans;
   }
 
   get encrypts_single_sessions(): boolean {
@@ -144,14 +137,14 @@ export class WorkerPlane implements Plane {
     // A worker that is being replaced takes the command as soon as it is up.
     if (!seat.up) await Promise.race([seat.ready, opened]);
     open.sent = true;
-    seat.host.send({ type: "open", reservation: { ...order, rate_rows } });
+    seat.send({ type: "open", reservation: { ...order, rate_rows } });
     await opened;
   }
 
   release(port: number): void {
     const open = this.#ports.get(port);
     if (!open) return;
-    if (open.sent) open.seat.host.send({ type: "release", port });
+    if (open.sent) open.seat.send({ type: "release", port });
     else this.#rejectPending(port, "released");
   }
 
@@ -169,10 +162,7 @@ export class WorkerPlane implements Plane {
     const removed = [...before].filter((one) => !bans.has(one));
     this.#bans = bans;
     if (added.length + removed.length === 0) return;
-    for (const seat of this.#seats) {
-      // One that is not up yet is told of all of them when it is.
-      if (seat.up) seat.host.send({ type: "bans", added, removed });
-    }
+    for (const seat of this.#seats) seat.tell({ type: "bans", added, removed });
   }
 
   check(_config: Config): void {
@@ -184,9 +174,7 @@ export class WorkerPlane implements Plane {
     // Not started yet: it will start with these.
     if (this.#seats.length === 0) return;
     this.#settings = this.#options.settings(config);
-    for (const seat of this.#seats) {
-      if (seat.up) seat.host.send({ type: "settings", settings: this.#settings });
-    }
+    for (const seat of this.#seats) seat.tell({ type: "settings", settings: this.#settings });
   }
 
   snapshot(): PlaneSnapshot {
@@ -195,22 +183,19 @@ export class WorkerPlane implements Plane {
       workers: this.#seats.length,
       workers_replaced: this.#replaced,
       ports_open: this.#ports.size,
-      loop_lag_ms: this.#seats.map((seat) => this.#loopLag(seat)),
+      loop_lag_ms: this.#seats.map((seat) => seat.loopLag()),
     };
   }
 
   async beat(within_ms: number): Promise<boolean> {
     if (this.#closing) return true;
     if (this.#seats.length === 0) return false;
-    const turned = this.#seats.map(async (seat) => {
-      await seat.ready;
-      await seat.host.ping();
-    });
+    const turned = Promise.all(this.#seats.map((seat) => seat.ping()));
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<false>((resolve) =>
       timer = setTimeout(() => resolve(false), within_ms)
     );
-    const answer = await Promise.race([Promise.all(turned).then(() => true), late]);
+    const answer = await Promise.race([turned.then(() => true, () => false), late]);
     clearTimeout(timer);
     return answer || this.#closing !== null;
   }
@@ -220,15 +205,9 @@ export class WorkerPlane implements Plane {
   }
 
   async #close(): Promise<void> {
-    for (const end of this.#rests) end();
-    await Promise.all(this.#seats.map((seat) => seat.host.close()));
+    await Promise.all(this.#seats.map((seat) => seat.close()));
     // What no worker was told of will never be open.
     for (const port of [...this.#ports.keys()]) this.#rejectPending(port, "released");
-  }
-
-  #loopLag({ number, host, up }: WorkerSeat): number | null {
-    if (!up || host.silent_ms > HANGS_AFTER_MS) return null;
-    return longestTurn(this.#memory.pulses, number, performance.now() + this.#clock_offset_ms);
   }
 
   #takeRates(port: number, rates: readonly ByteRate[]): readonly number[] {
@@ -241,39 +220,7 @@ export class WorkerPlane implements Plane {
     }
   }
 
-  #newSeat(number: number): WorkerSeat {
-    const rates_seat = this.#rates_seats[number];
-    const host = this.#newHost({ number, rates_seat }, () => seat);
-    const seat: WorkerSeat = { number, rates_seat, host, ready: NEVER, up: false, ports: 0 };
-    seat.ready = this.#bringUp(seat);
-    return seat;
-  }
-
-  #newHost(
-    { number, rates_seat }: Pick<WorkerSeat, "number" | "rates_seat">,
-    seat: () => WorkerSeat,
-  ): WorkerHost {
-    return new WorkerHost({
-      name: this.#options.worker,
-      libc: this.#libc,
-      settings: this.#settings,
-      memory: this.#memory,
-      place: { seat: number, rates_seat, rates_seats: this.#rates.workers },
-      onReport: (report) => this.#hear(report),
-      onFailure: (error) => this.#replace(seat(), error),
-    });
-  }
-
-  async #bringUp(seat: WorkerSeat): Promise<void> {
-    await seat.host.start();
-    if (seat.host.settings !== this.#settings) {
-      seat.host.send({ type: "settings", settings: this.#settings });
-    }
-    if (this.#bans.size > 0) seat.host.send({ type: "bans", added: [...this.#bans], removed: [] });
-    seat.up = true;
-  }
-
-  #hear(report: WorkerReport): void {
+  heard(report: WorkerReport): void {
     if (report.type === "event") {
       const { event } = report;
       if (event.type === "closed" && this.#rejectPending(event.port, event.reason)) return;
@@ -305,42 +252,17 @@ export class WorkerPlane implements Plane {
     return open;
   }
 
-  #replace(seat: WorkerSeat, error: string): void {
-    seat.up = false;
+  lost(seat: WorkerSeat, error: string): void {
     this.#replaced++;
-    // From here on an open() waits for the next worker instead of speaking to the dead one.
-    seat.ready = this.#revive(seat);
     for (const [port, open] of [...this.#ports]) {
       if (open.seat === seat) this.#lose(port, open, error);
     }
-    this.#rates.forgetWorker(seat.rates_seat);
+    this.#rates.forgetWorker(seat.place.rates_seat);
     this.#options.listener({ type: "failed", error });
   }
 
-  async #revive(seat: WorkerSeat): Promise<void> {
-    while (!this.#closing) {
-      await this.#rest();
-      if (this.#closing) break;
-      seat.host = this.#newHost(seat, () => seat);
-      try {
-        return await this.#bringUp(seat);
-      } catch (error) {
-        this.#options.listener({ type: "failed", error: (error as Error).message });
-      }
-    }
-    return NEVER;
-  }
-
-  #rest(): Promise<void> {
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        this.#rests.delete(end);
-        resolve();
-      };
-      const timer = setTimeout(end, REPLACE_AFTER_MS);
-      this.#rests.add(end);
-    });
+  stillLost(error: string): void {
+    this.#options.listener({ type: "failed", error });
   }
 
   #lose(port: number, open: OpenPort, error: string): void {

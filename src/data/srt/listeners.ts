@@ -4,32 +4,22 @@
  * old listener is really gone may attach to its dead multiplexer. So a listener rests when its session
  * is over, is used again if the port is granted again, and is only closed when nobody wanted it.
  */
-import {
-  addressFamily,
-  AF_INET6,
-  decodeAddress,
-  encodeAddress,
-  formatAddress,
-  SOCKADDR_BYTES,
-} from "../../../ffi/libc/mod.ts";
+import { decodeAddress, formatAddress, SOCKADDR_BYTES } from "../../../ffi/libc/mod.ts";
 import {
   type Libsrt,
   SRT_EASYNCRCV,
   SRT_EPOLL_IN,
   SRT_ERROR,
-  type SrtOptionName,
-  type SrtOptionValue,
   SRTS_NONEXIST,
 } from "../../../ffi/libsrt/mod.ts";
 import type { AddressRules } from "../address-rules.ts";
-import type { PlaneEvent, SrtWishes } from "../plane.ts";
+import type { PlaneEvent } from "../plane.ts";
 import { bannedEvent, exhaustedEvent, strangerEvent } from "../port-events.ts";
 import { Deadline, type TimerWheel } from "../timer-wheel.ts";
 import type { SrtWorkerSettings } from "../worker-protocol.ts";
+import { BACKLOG, listenerOptions, type ListenerTerms, openListener } from "./listener-options.ts";
 import type { SrtPoller, SrtWatched } from "./poller.ts";
 
-/** Connections that may wait to be accepted. */
-const BACKLOG = 32;
 /** A listener nobody needs is closed after this; until then its port answers handshakes. */
 const REST_MS = 30_000;
 /** Rest of a listener whose connections cannot be taken. */
@@ -38,25 +28,6 @@ const PAUSE_MS = 100;
 const GONE_LOOK_MS = 100;
 /** libsrt's collector needs up to about 4 s; after this the port counts as taken. */
 const GONE_MAX_MS = 6_000;
-
-/**
- * Packets in flight and in each buffer: 16384 × 1456 bytes is 190 ms at 1 Gbit/s, the default latency
- * with room for a round trip. The window is never larger than the receive buffer, because libsrt
- * stalls for good when it overruns it.
- */
-const WINDOW_PACKETS = 16_384;
-/** What libsrt counts a packet as: the MSS of 1500 less IP and UDP headers. */
-const PACKET_BYTES = 1472;
-/**
- * What the wire calls 0, unlimited. libsrt's own word for it, −1, means 1 Gbit/s: it would sleep
- * between two packets, and pace nothing else away. No port carries 10 Gbit/s.
- */
-const UNLIMITED_BPS = 10_000_000_000;
-/** SRT_TRANSTYPE of srt.h. */
-const TRANSTYPE_LIVE = 0;
-const TRANSTYPE_FILE = 1;
-/** The longest message of live mode: an Ethernet frame less all headers. */
-const MESSAGE_BYTES = 1456;
 
 /** An accepted socket and where it comes from. */
 export interface Accepted {
@@ -77,12 +48,8 @@ export class PortTakenError extends Error {
 }
 
 /** Who takes what a listener accepts. */
-export interface Acceptor {
+export interface Acceptor extends ListenerTerms {
   readonly port: number;
-  /** What sets its listener apart from others; such a one is never used again. */
-  readonly wishes: SrtWishes;
-  /** Its listener's; empty is none. */
-  readonly passphrase: string;
   /** Makes a new listener its own before it listens; may throw. */
   prepare?(listener: number): void;
   accept(accepted: Accepted): void;
@@ -225,7 +192,7 @@ export class SrtListeners {
     }
   }
 
-  #terms(acceptor: Pick<Acceptor, "wishes" | "passphrase">): string {
+  #terms(acceptor: ListenerTerms): string {
     return JSON.stringify(listenerOptions(this.#options.settings, acceptor));
   }
 
@@ -305,85 +272,4 @@ export class SrtListeners {
 
 function isOrdinary({ wishes }: Acceptor): boolean {
   return Object.keys(wishes).length === 0;
-}
-
-function openListener({ libsrt, settings }: SrtListenersOptions, acceptor: Acceptor): number {
-  const { port } = acceptor;
-  const socket = libsrt.srt_create_socket();
-  if (socket === SRT_ERROR) throw libsrt.failure("srt_create_socket");
-  try {
-    for (const [name, value] of listenerOptions(settings, acceptor)) {
-      libsrt.setOption(socket, name, value);
-    }
-    const address = encodeAddress(settings.bind_address, port);
-    if (libsrt.srt_bind(socket, address, address.length) < 0) {
-      const about = formatAddress({ host: settings.bind_address, port });
-      throw libsrt.failure(`srt_bind ${about}`);
-    }
-    acceptor.prepare?.(socket);
-    if (libsrt.srt_listen(socket, BACKLOG) < 0) throw libsrt.failure("srt_listen");
-  } catch (error) {
-    libsrt.srt_close(socket);
-    throw error;
-  }
-  return socket;
-}
-
-type OptionList = [SrtOptionName, SrtOptionValue][];
-
-/** In the order in which libsrt wants them; what is accepted inherits all of these. */
-function listenerOptions(
-  settings: SrtWorkerSettings,
-  { wishes, passphrase }: Pick<Acceptor, "wishes" | "passphrase">,
-): OptionList {
-  const { ipttl, iptos, bind_address, udp_buffer_bytes, peer_idle_ms } = settings;
-  const file = wishes.transtype === "file";
-  return [
-    // First, because it resets what belongs to the mode.
-    ["SRTO_TRANSTYPE", file ? TRANSTYPE_FILE : TRANSTYPE_LIVE],
-    ["SRTO_RCVSYN", false],
-    ["SRTO_SNDSYN", false],
-    ["SRTO_FC", WINDOW_PACKETS],
-    ["SRTO_RCVBUF", WINDOW_PACKETS * PACKET_BYTES],
-    ["SRTO_SNDBUF", WINDOW_PACKETS * PACKET_BYTES],
-    ["SRTO_UDP_RCVBUF", udp_buffer_bytes],
-    ["SRTO_UDP_SNDBUF", udp_buffer_bytes],
-    ["SRTO_IPTTL", ipttl],
-    ["SRTO_IPTOS", iptos],
-    // libsrt wants this said, one way or the other, before it binds "::".
-    ...(addressFamily(bind_address) === AF_INET6
-      ? [["SRTO_IPV6ONLY", 0] as [SrtOptionName, SrtOptionValue]]
-      : []),
-    ["SRTO_PEERIDLETIMEO", peer_idle_ms],
-    ...encryption(passphrase, settings.pbkeylen),
-    ...(file ? [] : liveOptions(settings, wishes)),
-  ];
-}
-
-function liveOptions(settings: SrtWorkerSettings, wishes: SrtWishes): OptionList {
-  const { maxbw_bps, inputbw_bps, oheadbw_percent } = settings;
-  // libsrt counts bytes per second.
-  const bandwidth: OptionList = inputbw_bps > 0 && maxbw_bps === 0
-    ? [
-      ["SRTO_MAXBW", 0],
-      ["SRTO_INPUTBW", Math.max(1, Math.floor(inputbw_bps / 8))],
-      ["SRTO_OHEADBW", oheadbw_percent],
-    ]
-    : [["SRTO_MAXBW", Math.max(1, Math.floor((maxbw_bps || UNLIMITED_BPS) / 8))]];
-  return [
-    ["SRTO_LATENCY", wishes.latency_ms ?? settings.latency_ms],
-    ["SRTO_PAYLOADSIZE", MESSAGE_BYTES],
-    // gosrt refuses a peer without it.
-    ["SRTO_TLPKTDROP", true],
-    ...bandwidth,
-  ];
-}
-
-/**
- * Enforced by us and not by libsrt, which turns a peer with another passphrase away without a word to
- * anybody: here the connection comes up, is seen to have no common key, is counted and closed.
- */
-function encryption(passphrase: string, pbkeylen: number): OptionList {
-  const keys: OptionList = [["SRTO_PBKEYLEN", pbkeylen], ["SRTO_PASSPHRASE", passphrase]];
-  return [...(passphrase === "" ? [] : keys), ["SRTO_ENFORCEDENCRYPTION", false]];
 }
