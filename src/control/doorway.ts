@@ -12,14 +12,13 @@ import type { Socket } from "node:net";
 import { setImmediate } from "node:timers";
 import { AddressSet } from "../config/address-set.ts";
 import type { Config } from "../config/schema.ts";
-import { Admission, type AdmissionLimit } from "../data/admission.ts";
 import { readProxyHeader } from "../data/proxy-header.ts";
 import type { Log } from "../observe/log.ts";
-import { DeadlineLine } from "../sessions/deadline-line.ts";
 import type { RepeatedLines } from "../sessions/repeated-lines.ts";
 import { readFirstBytes } from "./first-bytes.ts";
 import { Listeners } from "./listeners.ts";
 import { TLS_HANDSHAKE_BYTE, TlsDoor, type TlsOutcome } from "./tls-door.ts";
+import { UnprovenVisitors } from "./unproven-visitors.ts";
 import { Visitor, type VisitorRefusal } from "./visitor.ts";
 
 export interface DoorwayEvents {
@@ -39,11 +38,9 @@ export class Doorway {
   #config: Config;
   readonly #log: Log;
   readonly #repeated: RepeatedLines;
-  readonly #isBanned: (address: string) => boolean;
   readonly #events: DoorwayEvents;
   readonly #listeners: Listeners;
-  readonly #admission: Admission;
-  readonly #overdue: DeadlineLine<Visitor>;
+  readonly #unproven: UnprovenVisitors;
   readonly #tls: TlsDoor;
   /** Those on their way in. */
   readonly #entering = new Set<Visitor>();
@@ -63,13 +60,14 @@ export class Doorway {
     this.#config = config;
     this.#log = log;
     this.#repeated = options.repeated;
-    this.#isBanned = options.isBanned;
     this.#events = options.events;
     this.#listeners = new Listeners({ log });
-    this.#admission = new Admission({ ...config.limits, unproven_prefix: "" });
-    this.#overdue = new DeadlineLine({
-      period_ms: config.gateway.auth_timeout,
-      onDue: (visitor) => this.#onOverdue(visitor),
+    this.#unproven = new UnprovenVisitors({
+      ...options,
+      onOverdue: (visitor) => {
+        if (this.#entering.has(visitor)) visitor.destroy();
+        else this.#events.onOverdue(visitor);
+      },
     });
     this.#tls = new TlsDoor({ log });
     this.#proxies = new AddressSet(config.proxy_protocol.trusted);
@@ -92,13 +90,11 @@ export class Doorway {
   }
 
   /**
-   * Takes new bounds, certificates and proxies; `tls.port` and the address stay what they are. Bounds
-   * hold for those on their way in as well, and their deadline moves with `gateway.auth_timeout`.
+   * Takes new bounds, certificates and proxies; `tls.port` and the address stay what they are.
    */
   apply(config: Config): void {
     this.#config = config;
-    this.#admission.apply({ ...config.limits, unproven_prefix: "" });
-    this.#overdue.setPeriod(config.gateway.auth_timeout);
+    this.#unproven.apply(config);
     this.#proxies = new AddressSet(config.proxy_protocol.trusted);
     try {
       this.#tls.apply(config);
@@ -118,28 +114,28 @@ export class Doorway {
   close(): void {
     this.#listeners.close();
     for (const visitor of this.#entering) visitor.destroy();
-    this.#overdue.close();
+    this.#unproven.close();
+    this.#tls.close();
   }
 
   snapshot(): { unproven: number; entering: number } {
-    return { unproven: this.#admission.total, entering: this.#entering.size };
+    return { unproven: this.#unproven.size, entering: this.#entering.size };
   }
 
   /** The visitor is somebody: it is not counted any more and has no deadline. */
   prove(visitor: Visitor): void {
-    this.stopClock(visitor);
-    this.#uncount(visitor);
+    this.#unproven.delete(visitor);
   }
 
   /** Another deadline than ours holds for the visitor from now on. It stays counted. */
   stopClock(visitor: Visitor): void {
-    this.#overdue.delete(visitor);
+    this.#unproven.stopClock(visitor);
   }
 
   #onAccept(visitor: Visitor): void {
     const is_proxy = this.#proxies.has(visitor.address);
     if (is_proxy) visitor.awaited = "PROXY header";
-    if (this.#admit(visitor) === null) {
+    if (this.#unproven.admit(visitor) === null) {
       this.#welcome(visitor);
       return;
     }
@@ -150,52 +146,19 @@ export class Doorway {
         visitor.destroy();
         return;
       }
-      const limit = this.#admit(visitor);
-      if (limit === null) this.#welcome(visitor);
-      else this.#turnAway(visitor, limit);
+      const bound = this.#unproven.admit(visitor);
+      if (bound === null) this.#welcome(visitor);
+      else this.#unproven.turnAway(visitor, bound);
     });
-  }
-
-  /**
-   * Where an address is judged, and the only place: first the one that the kernel has, and again, for
-   * a proxy, when it has announced another or none. Counts the visitor, or names what forbids it.
-   */
-  #admit(visitor: Visitor): AdmissionLimit | "banned" | null {
-    // A proxy's clients are judged one by one, once it has said who they are.
-    if (visitor.awaited !== "PROXY header" && this.#isBanned(visitor.address)) return "banned";
-    // Until then each counts for itself: a thousand clients may come through one proxy at once.
-    const counted_as = visitor.awaited === "PROXY header" ? visitor.remote : visitor.address;
-    const limit = this.#admission.enter(counted_as);
-    if (limit === null) visitor.counted_as = counted_as;
-    return limit;
-  }
-
-  #turnAway(visitor: Visitor, limit: AdmissionLimit | "banned"): void {
-    visitor.destroy();
-    const remote = visitor.address;
-    if (limit === "banned") {
-      this.#repeated.warn(
-        "banned",
-        { status: "banned", remote, door: "control" },
-        "control connections were closed: their addresses are banned",
-      );
-      return;
-    }
-    this.#repeated.warn(
-      limit,
-      { status: "limit_reached", limit, remote },
-      "control connections were closed: too many have not registered",
-    );
   }
 
   #welcome(visitor: Visitor): void {
     const { socket } = visitor;
     this.#entering.add(visitor);
-    this.#overdue.add(visitor);
+    this.#unproven.startClock(visitor);
     socket.once("close", () => {
       this.#entering.delete(visitor);
-      this.stopClock(visitor);
-      this.#uncount(visitor);
+      this.#unproven.delete(visitor);
     });
     if (this.#isThrough(visitor)) this.#enter(visitor, null);
     else readFirstBytes(socket, (bytes) => this.#look(visitor, bytes), () => visitor.destroy());
@@ -224,10 +187,9 @@ export class Doorway {
         return null;
       }
       visitor.awaited = "first byte";
-      this.#uncount(visitor);
-      const limit = this.#admit(visitor);
-      if (limit !== null) {
-        this.#turnAway(visitor, limit);
+      const bound = this.#unproven.admit(visitor);
+      if (bound !== null) {
+        this.#unproven.turnAway(visitor, bound);
         return null;
       }
     }
@@ -296,24 +258,5 @@ export class Doorway {
     const { address, remote, proxy } = visitor;
     const fields = { ...what, remote, ...(proxy === null ? {} : { proxy }) };
     this.#repeated.warn(`${what.status} ${address}`, fields, message);
-  }
-
-  #onOverdue(visitor: Visitor): void {
-    this.#log.info(
-      {
-        status: "register_refused",
-        remote: visitor.remote,
-        error: `no ${visitor.awaited} within gateway.auth_timeout`,
-      },
-      "a connection that did not register is closed",
-    );
-    if (this.#entering.has(visitor)) visitor.destroy();
-    else this.#events.onOverdue(visitor);
-  }
-
-  #uncount(visitor: Visitor): void {
-    if (visitor.counted_as === null) return;
-    this.#admission.leave(visitor.counted_as);
-    visitor.counted_as = null;
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import { setImmediate } from "node:timers";
+import { clearInterval, setImmediate, setInterval } from "node:timers";
 import { createServer, type PeerCertificate, type Server, type TLSSocket } from "node:tls";
 import type { Config } from "../config/schema.ts";
 import { expiryWarning, readTlsFiles, type TlsMaterial } from "../config/tls-files.ts";
@@ -14,6 +14,9 @@ import type { Log } from "../observe/log.ts";
 
 /** The first byte of a TLS record with a handshake message. */
 export const TLS_HANDSHAKE_BYTE = 0x16;
+
+/** How often it is looked whether the certificate ends soon: a gateway runs for months. */
+const EXPIRY_CHECK_MS = 24 * 3_600_000;
 
 /** How a handshake has ended. */
 export type TlsOutcome =
@@ -26,13 +29,16 @@ type OnOutcome = (outcome: TlsOutcome) => void;
 
 export class TlsDoor {
   readonly #log: Log;
+  readonly #expiry_check_ms: number;
+  #expiry_check: ReturnType<typeof setInterval> | undefined;
   /** Handshakes that are under way, by the connection they are on. */
   readonly #handshakes = new Map<Socket, OnOutcome>();
   /** Null: TLS is not configured. Handshakes and connections of an older one live on. */
   #server: Server | null = null;
 
-  constructor(options: { log: Log }) {
+  constructor(options: { log: Log; expiry_check_ms?: number }) {
     this.#log = options.log;
+    this.#expiry_check_ms = options.expiry_check_ms ?? EXPIRY_CHECK_MS;
   }
 
   get isOpen(): boolean {
@@ -46,7 +52,26 @@ export class TlsDoor {
   apply({ tls }: Config): void {
     const material = readTlsFiles(tls);
     this.#server = material === null ? null : this.#createServer(tls, material);
-    if (material !== null) this.#report(material);
+    clearInterval(this.#expiry_check);
+    if (material === null) return;
+    const certificate = {
+      certificate: material.subject,
+      expires: new Date(material.not_after_unix_ms).toISOString(),
+    };
+    this.#log.info({ status: "tls_loaded", ...certificate }, "the certificate is in use");
+    const check = () => {
+      const warning = expiryWarning(material, Date.now());
+      if (warning === null) return;
+      const { days, message } = warning;
+      this.#log.warn({ status: "certificate_expires", ...certificate, days }, message);
+    };
+    check();
+    this.#expiry_check = setInterval(check, this.#expiry_check_ms);
+    this.#expiry_check.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#expiry_check);
   }
 
   /** `first` is what has been read from the connection; `onOutcome` is called once, or never if it closes. */
@@ -94,18 +119,6 @@ export class TlsDoor {
     if (tcp === undefined || onOutcome === undefined) return null;
     this.#handshakes.delete(tcp);
     return onOutcome;
-  }
-
-  #report(material: TlsMaterial): void {
-    const expires = new Date(material.not_after_unix_ms).toISOString();
-    const fields = { certificate: material.subject, expires };
-    this.#log.info({ status: "tls_loaded", ...fields }, "the certificate is in use");
-    const warning = expiryWarning(material, Date.now());
-    if (warning === null) return;
-    this.#log.warn(
-      { status: "certificate_expires", ...fields, days: warning.days },
-      warning.message,
-    );
   }
 }
 
