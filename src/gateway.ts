@@ -23,6 +23,7 @@ import { type Changes, changesBetween } from "./config/changes.ts";
 import { crossCheck } from "./config/cross-checks.ts";
 import { Access } from "./access/access.ts";
 import { type AccessFiles, readAccessFiles } from "./access/access-files.ts";
+import { isLoopback } from "./config/loopback.ts";
 import { formatPortRange } from "./config/port-range.ts";
 import { ConfigError } from "./config/problem.ts";
 import type { Config } from "./config/schema.ts";
@@ -477,7 +478,8 @@ export class Gateway {
         runtime: this.#runtime,
         logLinesLost: this.#logLinesLost,
         assets: pageAssets(),
-        isBanned: (address) => this.#access.isBanned(address),
+        // From this machine an operator can always come, to take back a ban of this machine as well.
+        isBanned: (address) => !isLoopback(address) && this.#access.isBanned(address),
         onUnauthorized: (address) => this.#access.noteFailure(address, "admin_refused"),
       });
       await this.#admin.start();

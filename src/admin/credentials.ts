@@ -3,6 +3,7 @@
  * the second one may only read. Wrong tokens are compared in constant time, counted, and limited per
  * address, so that trying them out takes for ever.
  */
+import { isLoopback } from "../config/loopback.ts";
 import { isSameSecret } from "../data/secret.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 
@@ -105,10 +106,6 @@ export class Credentials {
 
 function bearer(authorization: string): string | null {
   return /^Bearer +([\x21-\x7e]{1,256})$/i.exec(authorization)?.[1] ?? null;
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || /^127\./.test(address);
 }
 
 function missing(): Refusal {

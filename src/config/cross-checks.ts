@@ -1,4 +1,5 @@
 /** The rules between two keys, which no schema of a single value can say. */
+import { isLoopback } from "./loopback.ts";
 import type { Config } from "./schema.ts";
 import { AUTH_CHECKS } from "./auth-checks.ts";
 import { formatPortRange } from "./port-range.ts";
@@ -17,10 +18,6 @@ export interface CrossCheck {
   /** The keys it compares; the check is left out while one of them has no valid value. */
   keys: string[];
   check: (config: Config) => Omit<CrossFinding, "keys"> | null;
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
 }
 
 /** A limit that is part of another limit may not be greater than it. */

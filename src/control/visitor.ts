@@ -3,6 +3,7 @@
  * what. Limits, bans, the log and pages for this machine only judge by what stands here.
  */
 import type { Socket } from "node:net";
+import { isLoopback } from "../config/loopback.ts";
 
 /** What a visitor is told instead of being let in. */
 export interface VisitorRefusal {
@@ -67,8 +68,4 @@ export class Visitor {
     this.socket.destroy();
     this.#tcp.destroy();
   }
-}
-
-function isLoopback(address: string): boolean {
-  return /^(?:::ffff:)?127\.|^::1$/.test(address);
 }

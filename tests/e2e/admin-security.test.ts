@@ -6,6 +6,7 @@ import { turn } from "../harness/deadline.ts";
 import { claimPorts } from "../harness/free-ports.ts";
 import { GatewayProcess } from "../harness/gateway-process.ts";
 import { Meeting } from "../harness/meeting.ts";
+import { V4Client } from "../harness/v4-client.ts";
 
 setDefaultTimeout(60_000);
 
@@ -211,6 +212,21 @@ describe("an admin port with a token", () => {
 });
 
 describe("an admin port", () => {
+  test("lets an operator of this machine in, even to take back a ban of this machine", async () => {
+    const gateway = await GatewayProcess.start({ settings: { admin: { port: 0 } } });
+    const admin = await AdminPort.of(gateway);
+    const subject = "address:127.0.0.0/8";
+    expect((await admin.ask("/api/v1/bans", { method: "POST", body: { subject } })).status).toBe(
+      200,
+    );
+    const kept_out = await V4Client.connect({ port: gateway.control_port });
+    await kept_out.closed();
+    const path = `/api/v1/bans/${encodeURIComponent(subject)}`;
+    expect((await admin.ask(path, { method: "DELETE" })).json).toEqual({ ended: 1 });
+    await (await Meeting.of(gateway, { name: "let-in" })).close();
+    await gateway.stop();
+  });
+
   test("that others could reach without a token is no configuration", async () => {
     const settings = { admin: { bind_address: "0.0.0.0", port: 0 } };
     const gateway = new GatewayProcess(await claimPorts(), { settings });

@@ -285,7 +285,7 @@ describe("the admin port", () => {
       found: 'admin.bind_address "0.0.0.0", which others can reach, without an admin.token',
       allowed: "an admin.token, or an address of this machine alone (127.0.0.1, ::1)",
     }]);
-    for (const address of ["192.0.2.7", "::", "::ffff:127.0.0.1"]) {
+    for (const address of ["192.0.2.7", "::", "::ffff:192.0.2.7"]) {
       expect(findings(`admin:\n  bind_address: "${address}"\n`)).toEqual([
         "2:17 admin.bind_address token_missing",
       ]);
@@ -294,7 +294,7 @@ describe("the admin port", () => {
       [],
     );
     expect(findings('admin:\n  bind_address: "0.0.0.0"\n  port: "off"\n')).toEqual([]);
-    for (const address of ["127.0.0.1", "127.8.9.1", "::1"]) {
+    for (const address of ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"]) {
       expect(findings(`admin:\n  bind_address: "${address}"\n`)).toEqual([]);
     }
   });
