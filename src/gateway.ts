@@ -262,7 +262,7 @@ export class Gateway {
 
   /** Resolves when peers can connect, with the port they can connect to. */
   async start(): Promise<{ control_port: number }> {
-    const { gateway, zeromq } = this.#config;
+    const { gateway, zeromq, auth } = this.#config;
     this.#started_at_unix_ms = Date.now();
     try {
       this.#startAccess();
@@ -279,6 +279,7 @@ export class Gateway {
           version: this.#version,
           bind_address: gateway.bind_address,
           control_port,
+          auth: auth.mode,
           ...(tls_port === null ? {} : { tls_port }),
           zmq_ports: `${zeromq.port_range.first}-${zeromq.port_range.last}`,
           srt_ports: this.#srtPorts(),

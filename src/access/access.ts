@@ -198,15 +198,21 @@ export class Access {
     return this.#bans.delete(subject, by);
   }
 
+  /** What may have changed while the verdict was waited for counts as it is now. */
   #judge(verdict: Verdict, { id, address }: Credentials): Verdict {
-    let final = verdict;
-    if (!(verdict instanceof AccessRefusal)) {
-      const banned = [id, verdict.name].find((name) => this.#bans.hasId(name));
-      if (banned === undefined) return verdict;
-      final = new AccessRefusal("banned", `"${banned}" is banned`);
-    }
+    const final = verdict instanceof AccessRefusal ? verdict : this.#recheck(verdict, id, address);
     if (final instanceof AccessRefusal && !final.passing) this.noteFailure(address, final.reason);
     return final;
+  }
+
+  #recheck(principal: Principal, id: string, address: string): Verdict {
+    const banned = [id, principal.name].find((name) => this.#bans.hasId(name));
+    if (banned !== undefined) return new AccessRefusal("banned", `"${banned}" is banned`);
+    if (this.isBanned(address)) {
+      return new AccessRefusal("banned", `the address ${address} is banned`);
+    }
+    if (this.#gate.holds(principal)) return principal;
+    return new AccessRefusal("keys_unavailable", "a reload has changed what counts meanwhile");
   }
 
   #dismiss(standing: Standing, reason: DismissReason): void {

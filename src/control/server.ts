@@ -1,16 +1,14 @@
 /**
- * The control port: who registers as whom, and what registered peers ask for. Who may connect, and
- * through what, is decided in `doorway.ts`; the messages are described in `messages.ts`, the states of
- * one connection in `connection.ts`.
+ * The control port: who is registered, and what registered peers ask for. Who may connect, and
+ * through what, is decided in `doorway.ts`, who may register in `registrar.ts`; the messages are
+ * described in `messages.ts`, the states of one connection in `connection.ts`.
  */
 import type { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import type { Access } from "../access/access.ts";
-import { AccessRefusal, type Verdict } from "../access/authenticator.ts";
-import { LimitReached } from "../access/limits.ts";
-import type { DismissReason } from "../access/standing.ts";
+import type { DismissReason, Standing } from "../access/standing.ts";
 import type { Config } from "../config/schema.ts";
-import type { PlaneKind, PortOpenError, Role } from "../data/plane.ts";
+import type { PlaneKind, PortOpenError } from "../data/plane.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../sessions/broker.ts";
 import { DeadlineLine } from "../sessions/deadline-line.ts";
@@ -21,15 +19,9 @@ import { type ConnectionEvents, ControlConnection } from "./connection.ts";
 import { Doorway, type DoorwayEvents } from "./doorway.ts";
 import type { FrameError } from "./framing.ts";
 import { HttpDoor, type Pages } from "./http-door.ts";
-import {
-  encode,
-  type Envelope,
-  isRole,
-  readPairRequest,
-  readRegister,
-  type Registration,
-} from "./messages.ts";
+import { encode, type Envelope, readPairRequest } from "./messages.ts";
 import type { Overrun, Topic } from "./outgoing.ts";
+import { type Applicant, Registrar, type RegistrarEvents } from "./registrar.ts";
 import type { Visitor } from "./visitor.ts";
 
 /** After our side has ended, the peer has this long to end its own before it is cut. */
@@ -39,13 +31,14 @@ const HTTP_IDLE_MS_MAX = 10_000;
 /** 64 bits, for a request that names none. */
 const REQUEST_ID_BYTES = 8;
 
-export class ControlServer implements ConnectionEvents, DoorwayEvents {
+export class ControlServer implements ConnectionEvents, DoorwayEvents, RegistrarEvents {
   #config: Config;
   readonly #access: Access;
   readonly #registry: Registry;
   readonly #broker: Broker;
   readonly #log: Log;
   readonly #doorway: Doorway;
+  readonly #registrar: Registrar;
   readonly #http: HttpDoor;
   readonly #repeated: RepeatedLines;
   /** Every open connection that is past the doorway, HTTP included. */
@@ -63,22 +56,27 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
       pages: Pages;
     },
   ) {
-    const { config, log } = options;
+    const { config, access, registry, broker, log } = options;
     this.#config = config;
-    this.#access = options.access;
-    this.#registry = options.registry;
-    this.#broker = options.broker;
+    this.#access = access;
+    this.#registry = registry;
+    this.#broker = broker;
     this.#log = log;
     this.#http = new HttpDoor({
       pages: options.pages,
       idle_ms_max: Math.min(HTTP_IDLE_MS_MAX, config.gateway.auth_timeout),
     });
     this.#repeated = new RepeatedLines({ log });
-    this.#doorway = new Doorway({
+    const repeated = this.#repeated;
+    const isBanned = (address: string) => access.isBanned(address);
+    this.#doorway = new Doorway({ config, log, repeated, isBanned, events: this });
+    this.#registrar = new Registrar({
       config,
+      access,
+      registry,
+      broker,
       log,
-      repeated: this.#repeated,
-      isBanned: (address) => this.#access.isBanned(address),
+      repeated,
       events: this,
     });
     this.#leaving = new DeadlineLine({
@@ -101,6 +99,7 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
   apply(config: Config): void {
     this.#config = config;
     this.#doorway.apply(config);
+    this.#registrar.apply(config);
     this.#http.apply({ idle_ms_max: Math.min(HTTP_IDLE_MS_MAX, config.gateway.auth_timeout) });
   }
 
@@ -168,7 +167,7 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
   }
 
   onMessage(connection: ControlConnection, message: Envelope): void {
-    if (!connection.registered) this.#onFirstMessage(connection, message);
+    if (!connection.registered) this.#registrar.take(connection, message);
     else if (message.type === "pair_request") this.#onPairRequest(connection, message);
     // Other types are ignored: later versions of the protocol may have more of them.
   }
@@ -217,78 +216,9 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
     this.#leaving.delete(connection);
   }
 
-  #onFirstMessage(connection: ControlConnection, message: Envelope): void {
-    connection.trace_id = message.trace_id;
-    const { refusal } = connection.visitor;
-    if (refusal !== null) {
-      this.#refuse(connection, refusal.code, refusal.error, null);
-      return;
-    }
-    if (message.type !== "register") {
-      this.#access.noteFailure(connection.visitor.address, "control_error");
-      this.#refuse(connection, 502, "first message must be register", null);
-      return;
-    }
-    const asked = readRegister(message.payload);
-    if (asked === null) this.#refuse(connection, 502, "502 invalid register", null);
-    else if (asked.id === "" || asked.token === "") {
-      this.#refuse(connection, 502, "502 missing id/token", asked);
-    } else if (!isRole(asked.role)) {
-      this.#refuse(connection, 502, "502 invalid role", asked);
-    } else if (this.#broker.refusing !== null) {
-      this.#refuse(connection, 504, `504 ${this.#broker.refusing}`, asked);
-    } else {
-      this.#authenticate(connection, { ...asked, role: asked.role });
-    }
-  }
-
-  /** Where the verdict does not come at once, nothing more of the peer is read until it does. */
-  #authenticate(connection: ControlConnection, asked: Applicant): void {
-    const { address } = connection.visitor;
-    const verdict = this.#access.authenticate({ ...asked, address });
-    if (!(verdict instanceof Promise)) {
-      this.#onVerdict(connection, asked, verdict);
-      return;
-    }
-    connection.hold();
-    verdict.then((one) => {
-      // It may have left meanwhile, or its time may have been over.
-      if (!this.#connections.has(connection.visitor) || this.#leaving.has(connection)) return;
-      this.#onVerdict(connection, asked, one);
-      connection.resume();
-    }, (error) => {
-      this.#log.error({ status: "internal_error", error }, "a verdict could not be had");
-      this.#refuse(connection, 500, "500 internal error", asked);
-    });
-  }
-
-  #onVerdict(connection: ControlConnection, asked: Applicant, verdict: Verdict): void {
-    if (verdict instanceof AccessRefusal) {
-      this.#turnDown(connection, asked, verdict);
-    } else if (
-      this.#registry.size >= this.#config.gateway.max_connections ||
-      !this.#registry.hasSpaceFor(asked.id)
-    ) {
-      this.#refuse(connection, 504, "504 max connections reached", asked);
-    } else if (this.#registry.has(asked.role, asked.id)) {
-      this.#refuse(connection, 503, `503 duplicate ${asked.role} id`, asked);
-    } else {
-      const standing = this.#access.register(verdict, {
-        role: asked.role,
-        id: asked.id,
-        address: connection.visitor.address,
-        dismiss: (reason) => this.#onUnauthorized(connection, reason),
-      });
-      if (standing instanceof LimitReached) {
-        this.#limit(connection, asked, standing);
-        return;
-      }
-      connection.standing = standing;
-      this.#register(connection, asked);
-    }
-  }
-
-  #register(connection: ControlConnection, { role, id, max_conn }: Applicant): void {
+  onRegistered(connection: ControlConnection, asked: Applicant, standing: Standing): void {
+    const { role, id, max_conn } = asked;
+    connection.standing = standing;
     connection.role = role;
     connection.id = id;
     connection.max_conn = role === "server" ? max_conn : 1;
@@ -311,36 +241,17 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
     this.#broker.onOnline(connection);
   }
 
-  /** The peer is told the same whatever was wrong with what it brought; the log says what it was. */
-  #turnDown(connection: ControlConnection, asked: Applicant, refusal: AccessRefusal): void {
-    const [code, error] = refusal.passing
-      ? [504, "504 authentication is not available now"]
-      : [501, "501 unauthorized"];
-    connection.send("register_ack", { status: "error", code, error }, connection.trace_id);
-    const { reason, detail } = refusal;
-    this.#repeated.warn(
-      `register_refused ${reason} ${connection.visitor.address}`,
-      { status: "register_refused", ...applicant(connection, asked), code, reason, detail },
-      "a registration is refused",
-    );
+  onRefused(connection: ControlConnection): void {
     this.#leave(connection);
   }
 
-  #limit(connection: ControlConnection, asked: Applicant, reached: LimitReached): void {
-    const { limit, allowed, account, sentence } = reached;
-    const error = `504 ${sentence}`;
-    connection.send("register_ack", { status: "error", code: 504, error }, connection.trace_id);
-    this.#repeated.warn(
-      `${limit} ${account}`,
-      { status: "limit_reached", limit, allowed, account, ...applicant(connection, asked) },
-      "a registration is refused: there are too many",
-    );
-    this.#leave(connection);
-  }
-
-  #onUnauthorized(connection: ControlConnection, reason: DismissReason): void {
+  onUnauthorized(connection: ControlConnection, reason: DismissReason): void {
     connection.send("error", { code: 501, error: `501 ${reason}` });
     this.#leave(connection, reason);
+  }
+
+  isWaiting(connection: ControlConnection): boolean {
+    return this.#connections.has(connection.visitor) && !this.#leaving.has(connection);
   }
 
   #onPairRequest(connection: ControlConnection, message: Envelope): void {
@@ -370,25 +281,6 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
     this.#broker.request(connection, request);
   }
 
-  #refuse(
-    connection: ControlConnection,
-    code: number,
-    error: string,
-    asked: Registration | null,
-  ): void {
-    connection.send("register_ack", { status: "error", code, error }, connection.trace_id);
-    this.#log.warn(
-      {
-        status: "register_refused",
-        code,
-        error,
-        ...applicant(connection, asked),
-      },
-      "a registration is refused",
-    );
-    this.#leave(connection);
-  }
-
   /** The id is free at once, whatever the connection still has to send. */
   #unregister(connection: ControlConnection, reason: string): void {
     if (!this.#registered.delete(connection)) return;
@@ -412,19 +304,6 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents {
     this.#http.close();
     this.#repeated.close();
   }
-}
-
-/** A registration that can be judged: its role is one. */
-type Applicant = Registration & { role: Role };
-
-/** Who asks to be registered, for the log. */
-function applicant({ remote, trace_id }: ControlConnection, asked: Registration | null) {
-  return {
-    remote,
-    ...traced(trace_id),
-    ...(asked !== null && isRole(asked.role) ? { role: asked.role } : {}),
-    ...(asked !== null ? { id: asked.id } : {}),
-  };
 }
 
 function who(connection: ControlConnection) {

@@ -7,17 +7,21 @@ import { adminCommand, type AdminFlags, order, show } from "./order.ts";
 const SUBJECT_TEXT =
   "\nA subject is an address or a network (192.0.2.7, 2001:db8::/64), or id:NAME for a peer's id.";
 
+type BanFlags = AdminFlags & { for?: string; reason: string; sessions?: true };
+
 export function addBan(program: Command, around: Surroundings): void {
   adminCommand(program, "ban <subject>", "keep an address or a peer out, at once")
     .option("--for <duration>", "for so long, for instance 12h; without it until unban")
     .option("--reason <text>", "kept with the ban", "")
+    .option("--sessions", "end the sessions of whoever is meant as well")
     .addHelpText("after", SUBJECT_TEXT)
-    .action((subject: string, flags: AdminFlags & { for?: string; reason: string }) =>
+    .action((subject: string, flags: BanFlags) =>
       order("ban", { flags, around }, async (client) => {
         const { banAnswer } = await import("../../admin/answers.ts");
         const { durationFlag } = await import("../../tools/flags.ts");
         const duration_ms = flags.for === undefined ? null : durationFlag("--for", flags.for);
-        const body = { subject: fullSubject(subject), duration_ms, reason: flags.reason };
+        const { reason, sessions } = flags;
+        const body = { subject: fullSubject(subject), duration_ms, reason, sessions };
         const answer = await client.ask("/api/v1/bans", banAnswer, { method: "POST", body });
         const table = await tableMaker();
         await show(answer, { flags, around }, (ban) => table([ban]));
