@@ -1,9 +1,13 @@
 /** The control side's end of one data worker: starts it, wakes it, hears it, notices its death. */
 import { performance } from "node:perf_hooks";
+import { clearTimeout, setTimeout } from "node:timers";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Libc } from "../../ffi/libc/mod.ts";
 import { type WorkerName, workerUrl } from "../workers.ts";
 import type { SharedMemory, WorkerCommand, WorkerPlace, WorkerReport } from "./worker-protocol.ts";
+
+/** A worker that has been told to stop does so within a second or two: SRT has last messages to send. */
+const STOP_MS_MAX = 5000;
 
 export interface WorkerHostOptions {
   name: WorkerName;
@@ -83,7 +87,7 @@ export class WorkerHost {
     this.#options.libc.write(this.#eventfd, this.#wake as unknown as Uint8Array, 8);
   }
 
-  /** Lets the worker end what it carries; resolves when it is down. */
+  /** Lets the worker end what it carries; resolves when it is down, or hangs. */
   async close(): Promise<void> {
     if (this.#down || this.#eventfd < 0) return this.#end();
     this.#stopping = true;
@@ -91,7 +95,15 @@ export class WorkerHost {
       this.#settle = { resolve, reject: () => resolve() }
     );
     this.send({ type: "stop" });
+    const late = setTimeout(() => this.#giveUp(), STOP_MS_MAX);
     await down;
+    clearTimeout(late);
+  }
+
+  /** The worker hangs. What it holds goes with the process; its eventfd is still its own. */
+  #giveUp(): void {
+    this.#eventfd = -1;
+    this.#end();
   }
 
   #hear(report: WorkerReport): void {

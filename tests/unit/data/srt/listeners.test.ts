@@ -102,12 +102,13 @@ function setUp() {
   const wheel = new TimerWheel({ now_ms: 0 });
   const strangers: PlaneEvent[] = [];
   const clock = { now_ms: 0 };
+  const rules = { ...settings };
   const addresses = new AddressRules({ trusted_proxies: [], proxy_header: "required" });
   const listeners = new SrtListeners({
     libsrt,
     poller,
     wheel,
-    settings,
+    settings: rules,
     addresses,
     event: (event) => strangers.push(event),
     now_ms: () => clock.now_ms,
@@ -124,7 +125,7 @@ function setUp() {
     return () => freed;
   };
   const advance = (now_ms: number) => wheel.advance(at(now_ms));
-  return { fake, poller, strangers, addresses, listeners, open, leave, advance };
+  return { fake, poller, strangers, addresses, rules, listeners, open, leave, advance };
 }
 
 test("a listener rests after its session and is used again by the next", () => {
@@ -231,4 +232,63 @@ test("an address that is banned is closed at once, whether or not there is a ses
   open(2_000, port_of_session);
   knock(3);
   expect(port_of_session.accepted).toEqual([3]);
+});
+
+test("with other options, listeners at rest are closed and those in use when they are left", () => {
+  const { fake, rules, listeners, open, leave, advance } = setUp();
+  const [rested, used, next] = [new Port(), new Port(), new Port()];
+  open(0, rested);
+  const [old] = fake.listening;
+  leave(10, rested);
+  listeners.apply();
+  expect(fake.listening.size).toBe(1);
+  rules.latency_ms = 500;
+  listeners.apply();
+  expect(fake.closed).toEqual([old]);
+  fake.collect();
+  open(20, used);
+  expect(used.outcome).toBeNull();
+  expect(listeners.isOutdated(used)).toBe(false);
+  rules.maxbw_bps = 1_000_000;
+  listeners.apply();
+  expect(listeners.isOutdated(used)).toBe(true);
+  expect(fake.listening.size).toBe(1);
+  expect(leave(30, used)()).toBe(true);
+  expect(fake.listening.size).toBe(0);
+  open(40, next);
+  expect(next.outcome).toBe("none");
+  fake.collect();
+  advance(200);
+  expect(next.outcome).toBeNull();
+});
+
+test("a listener with a passphrase of the settings' is outdated when that changes", () => {
+  const { rules, listeners, open } = setUp();
+  const [plain, own] = [new Port(), new Port({ passphrase: "its own, always" })];
+  open(0, plain);
+  rules.passphrase = "another one";
+  expect(listeners.isOutdated(plain)).toBe(true);
+  listeners.drop(plain);
+  expect(listeners.isOutdated(plain)).toBe(false);
+  open(10, own);
+  rules.passphrase = "yet another";
+  expect(listeners.isOutdated(own)).toBe(false);
+});
+
+test("a port that is in use is nobody else's, and one who is dropped waits no more", () => {
+  const { fake, listeners, open, advance } = setUp();
+  const [first, second, third] = [new Port(), new Port(), new Port()];
+  open(0, first);
+  open(10, second);
+  expect(second.outcome).toMatchObject({ code: "EADDRINUSE" });
+  listeners.drop(second);
+  expect(fake.closed).toEqual([]);
+  listeners.drop(first);
+  expect(fake.closed).toHaveLength(1);
+  open(20, third);
+  listeners.drop(third);
+  fake.collect();
+  advance(1000);
+  expect(third.outcome).toBe("none");
+  expect(fake.listening.size).toBe(0);
 });
