@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AdminPort } from "../harness/admin-port.ts";
 import { GatewayProcess } from "../harness/gateway-process.ts";
-import { Meeting } from "../harness/meeting.ts";
+import { helloFor, Meeting } from "../harness/meeting.ts";
 import type { MetricsText } from "../harness/metrics-text.ts";
 import { SrtThread } from "../harness/srt-end.ts";
 import { joinSrt } from "../harness/srt-meeting.ts";
 import { TcpEnd } from "../harness/tcp-end.ts";
+import { V4Client } from "../harness/v4-client.ts";
 
 setDefaultTimeout(60_000);
 
@@ -113,5 +114,61 @@ describe("metrics before, during and after real traffic", () => {
     } finally {
       await thread.close();
     }
+  });
+
+  test("nobody who reads finds a token, a passphrase or a proof", async () => {
+    const port = gateway.control_port;
+    const tokens = { client: "the-token-of-the-client", server: "the-token-of-the-server" };
+    const ends = await Promise.all((["client", "server"] as const).map(async (role) => {
+      const end = await V4Client.connect({ port, id: `${role}-with-secrets` });
+      const asked = { role, id: end.id, token: tokens[role], max_conn: 5 };
+      expect(await end.tryRegister(asked)).toMatchObject({ status: "ok" });
+      // A registration that is refused is logged with what was asked for.
+      const twin = await V4Client.connect({ port });
+      expect(await twin.tryRegister(asked)).toMatchObject({ code: 503 });
+      await twin.closed();
+      return end;
+    }));
+    const [client, server] = ends;
+    const request_id = client.ask({
+      server_id: server.id,
+      need_zmq: true,
+      need_srt: true,
+      qos: { hello_proof: true, srt: { encrypt: true } },
+    });
+    const grants = await Promise.all(ends.map((end) => end.granted(request_id)));
+    const { session_id, zmq_port } = grants[0];
+    const thief = await TcpEnd.join({
+      port: zmq_port!,
+      hello: { ...helloFor(grants[0], "client"), hello_token: grants[1].hello_token },
+    });
+    await thief.turnedAway();
+    await gateway.logged("hello_unproven", { session_id });
+    const secrets = [
+      tokens.client,
+      tokens.server,
+      grants[0].srt_passphrase!,
+      ...grants.map(({ hello_token }) => hello_token!),
+    ];
+    expect(secrets.filter((secret) => secret?.length >= 20)).toHaveLength(5);
+    const paths = [
+      "/metrics",
+      "/api/v1/events?limit=1000",
+      "/api/v1/gateway",
+      "/api/v1/ports",
+      "/api/v1/registrations",
+      "/api/v1/sessions",
+      `/api/v1/sessions/${session_id}`,
+      "/api/v1/streams",
+      `/api/v1/explain/${session_id}`,
+      `/api/v1/explain/${client.id}`,
+      `/api/v1/explain/${server.id}`,
+    ];
+    const pages = await Promise.all(paths.map(async (path) => (await admin.ask(path)).body));
+    expect(pages.filter((page) => page.includes(session_id)).length).toBeGreaterThanOrEqual(5);
+    pages.push(JSON.stringify(gateway.log.items), gateway.stderr);
+    const found = secrets.filter((secret) => pages.some((page) => page.includes(secret)));
+    expect(found).toEqual([]);
+    await Promise.all(ends.map((end) => end.close()));
   });
 });
