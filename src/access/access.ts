@@ -79,7 +79,7 @@ export class Access {
     if (day !== null) this.accounts.resume(day);
     this.#bans.start();
     this.#gate.start();
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer = setInterval(() => this.tick(Date.now()), TICK_MS);
     this.#timer.unref();
   }
 
@@ -91,6 +91,19 @@ export class Access {
     this.#gate.close();
     this.#kept_at = -Infinity;
     await Promise.all([this.#bans.close(), this.#keepDay()]);
+  }
+
+  /** Does what its time has come for; about once a second, once it has started. */
+  tick(now_unix_ms: number): void {
+    this.accounts.tidy(now_unix_ms);
+    this.#bans.tick(now_unix_ms);
+    if (this.#auth.expiry === "end") {
+      for (const standing of [...this.#standings]) {
+        const { expires_unix_ms: end } = standing.principal.rules;
+        if (end !== null && end <= now_unix_ms) this.#dismiss(standing, "expired");
+      }
+    }
+    void this.#keepDay();
   }
 
   /** Lives by a new configuration and its files, and ends what they allow no longer. */
@@ -219,19 +232,6 @@ export class Access {
     standing.dismiss(reason);
     // The front door gives it back; should it not, it counts no longer all the same.
     this.leave(standing);
-  }
-
-  #tick(): void {
-    const now = Date.now();
-    this.accounts.tidy(now);
-    this.#bans.tick(now);
-    if (this.#auth.expiry === "end") {
-      for (const standing of [...this.#standings]) {
-        const { expires_unix_ms } = standing.principal.rules;
-        if (expires_unix_ms !== null && expires_unix_ms <= now) this.#dismiss(standing, "expired");
-      }
-    }
-    void this.#keepDay();
   }
 
   async #keepDay(): Promise<void> {

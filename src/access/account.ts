@@ -18,12 +18,13 @@ export class Account {
   readonly key: string;
   /** Limits of its own, which go before the configuration's. */
   own: OwnLimits = {};
-  limits: Limits;
+  limits: Readonly<Limits>;
   registrations = 0;
   sessions = 0;
   /** Relayed since midnight UTC, as far as it has been counted. */
   bytes_today = 0;
-  readonly #pair_requests = new TokenBucket();
+  /** Made with the first request that is counted. */
+  #pair_requests: TokenBucket | null = null;
 
   constructor(options: { kind: AccountKind; key: string; limits: Limits }) {
     this.kind = options.kind;
@@ -46,7 +47,9 @@ export class Account {
   /** Counts a pair request, unless there are too many of them. `now` is `performance.now()`. */
   takePairRequest(now: number): LimitReached | null {
     const { pair_requests_per_second: per_second, pair_requests_burst: burst } = this.limits;
-    if (per_second === 0 || this.#pair_requests.take(now, { per_second, burst })) return null;
+    if (per_second === 0) return null;
+    this.#pair_requests ??= new TokenBucket();
+    if (this.#pair_requests.take(now, { per_second, burst })) return null;
     return this.#reached("pair_requests_per_second");
   }
 
@@ -54,7 +57,7 @@ export class Account {
   isIdle(now: number): boolean {
     const { pair_requests_per_second: per_second, pair_requests_burst: burst } = this.limits;
     return this.registrations === 0 && this.sessions === 0 &&
-      this.#pair_requests.isFull(now, { per_second, burst });
+      (this.#pair_requests?.isFull(now, { per_second, burst }) ?? true);
   }
 
   #reached(name: LimitName): LimitReached {

@@ -24,7 +24,8 @@ export interface DayBytes {
 }
 
 export class Accounts {
-  #quotas: Config["quotas"];
+  /** What holds for those without limits of their own; one object for all of them. */
+  #defaults: Readonly<Record<AccountKind, Limits>>;
   readonly #accounts = new Map<string, Account>();
   readonly #resting_max: number;
   #day: string;
@@ -35,7 +36,7 @@ export class Accounts {
   constructor(
     options: { quotas: Config["quotas"]; now_unix_ms?: number; resting_max?: number },
   ) {
-    this.#quotas = options.quotas;
+    this.#defaults = defaultsOf(options.quotas);
     this.#resting_max = options.resting_max ?? RESTING_ACCOUNTS_MAX;
     this.#day = dayOf(options.now_unix_ms ?? Date.now());
   }
@@ -67,7 +68,7 @@ export class Accounts {
 
   /** The newest limits hold at once; what somebody has beyond them is left alone. */
   apply(quotas: Config["quotas"]): void {
-    this.#quotas = quotas;
+    this.#defaults = defaultsOf(quotas);
     for (const account of this.#accounts.values()) account.limits = this.#limitsOf(account);
   }
 
@@ -143,14 +144,22 @@ export class Accounts {
   #account(kind: AccountKind, key: string): Account {
     const known = this.#accounts.get(key);
     if (known !== undefined) return known;
-    const account = new Account({ kind, key, limits: defaultLimits(this.#quotas, kind) });
+    const account = new Account({ kind, key, limits: this.#defaults[kind] });
     this.#accounts.set(key, account);
     return account;
   }
 
   #limitsOf({ kind, own }: Account): Limits {
-    return { ...defaultLimits(this.#quotas, kind), ...own };
+    const defaults = this.#defaults[kind];
+    return Object.keys(own).length === 0 ? defaults : { ...defaults, ...own };
   }
+}
+
+function defaultsOf(quotas: Config["quotas"]): Record<AccountKind, Limits> {
+  return {
+    principal: defaultLimits(quotas, "principal"),
+    address: defaultLimits(quotas, "address"),
+  };
 }
 
 function dayOf(unix_ms: number): string {

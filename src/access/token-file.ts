@@ -11,8 +11,8 @@ import { ownLimitsSchema } from "./limits.ts";
 import type { PrincipalRules } from "./principal.ts";
 import { TOKEN_HASH_FORM } from "./token-hash.ts";
 
-/** Entries of one file. */
-const TOKENS_MAX = 20_000;
+/** Entries of one file. Reading so many takes about a second, in which no session begins. */
+const TOKENS_MAX = 10_000;
 /** Hashes of one entry: one that is being replaced, one that replaces it, and two to spare. */
 const HASHES_MAX = 4;
 

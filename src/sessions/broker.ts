@@ -244,9 +244,10 @@ export class Broker {
   }
 
   #serve(): void {
+    if (!this.#hasRoom()) return;
     const pass = this.#line.pass();
     const claims: Claims = { room: new Map(), ports: { zmq: 0, srt: 0 } };
-    while (this.#registry.roomInAll > 0 && this.#pools.zmq.idle + this.#pools.srt.idle > 0) {
+    while (this.#hasRoom()) {
       const lane = pass.next();
       const ticket = lane?.first;
       if (lane === undefined || ticket === undefined) return;
@@ -263,6 +264,11 @@ export class Broker {
         this.#claim(ticket, claims);
       }
     }
+  }
+
+  /** Whether anybody at all could be served. */
+  #hasRoom(): boolean {
+    return this.#registry.roomInAll > 0 && this.#pools.zmq.idle + this.#pools.srt.idle > 0;
   }
 
   /** True when the request has got its server and its ports and is being opened. */

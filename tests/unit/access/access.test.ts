@@ -175,6 +175,36 @@ describe("a ban", () => {
   });
 });
 
+describe("the end of a token", () => {
+  const entry = { name: "a", id: "a", token: "a", expires: "2100-01-01" };
+  const [before, after] = ["2099-12-31T23:59:59Z", "2100-01-01T00:00:00Z"].map(Date.parse);
+
+  test("is the end of its registration, to the second", () => {
+    const f = new Fixture(TOKENS, filesOf(entry, { name: "b", id: "b", token: "b" }));
+    f.enter("a", "a");
+    f.enter("b", "b");
+    f.access.tick(before);
+    expect(f.dismissed).toEqual([]);
+    f.access.tick(after);
+    f.access.tick(after);
+    expect([f.dismissed, f.ended]).toEqual([["a expired"], []]);
+  });
+
+  test("may be moved by a reload, and may be ignored", () => {
+    const f = new Fixture(TOKENS, filesOf(entry));
+    f.enter("a", "a");
+    f.access.apply(configOf(TOKENS), filesOf({ ...entry, expires: "2100-01-02" }));
+    f.access.tick(after);
+    expect(f.dismissed).toEqual([]);
+    const ignoring = configOf({ auth: { mode: "tokens", expiry: "ignore" } });
+    f.access.apply(ignoring, filesOf({ ...entry, expires: "2001-01-01" }));
+    f.access.tick(after);
+    expect(f.dismissed).toEqual([]);
+    // Who comes anew is refused all the same.
+    expect(f.enter("a", "a")).toBe("expired");
+  });
+});
+
 test("a principal is not let in for more than its rules say", () => {
   const f = new Fixture(TOKENS, filesOf({ name: "a", id: "a", token: "a", expires: "2000-01-01" }));
   expect(f.enter("a", "a")).toBe("expired");
