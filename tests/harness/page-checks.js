@@ -124,6 +124,10 @@ globalThis.narrowFaults = () => {
   const faults = [];
   const { scrollWidth, clientWidth } = document.documentElement;
   if (scrollWidth > clientWidth) faults.push(`the page is ${scrollWidth} of ${clientWidth} wide`);
+  for (const wrap of document.querySelectorAll(".table-wrap")) {
+    const { scrollWidth: wide, clientWidth: room } = wrap;
+    if (wide > room) faults.push(`a table is ${wide} of ${room} wide: ${shortName(wrap)}`);
+  }
   for (const element of document.querySelectorAll("body *")) {
     if (!isVisible(element)) continue;
     const { right, width, height } = element.getBoundingClientRect();

@@ -21,6 +21,7 @@ export class BansView {
     const columns = [
       {
         label: "Banned",
+        class: "name",
         sort: ({ subject }) => subject,
         make: (cell) => {
           const subject = el("bdi", { class: "mono" });
@@ -30,6 +31,7 @@ export class BansView {
       },
       {
         label: "Reason",
+        class: "name",
         sort: ({ reason }) => reason,
         make: (cell) => {
           const reason = el("bdi");
@@ -70,6 +72,7 @@ export class BansView {
       many: "bans",
       empty: "Nobody is banned.",
       columns,
+      cards_below_px: 560,
       keyOf: ({ subject }) => subject,
       textOf: ({ subject, reason }) => `${subject} ${reason}`,
       sort: { column: 2, descending: true },

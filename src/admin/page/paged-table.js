@@ -54,8 +54,9 @@ export class PagedTable {
    *   keyOf: (row: Row) => string,
    *   textOf: (row: Row) => string,
    *   sort: { column: number, descending: boolean },
+   *   cards_below_px: number,
    *   page_rows?: number,
-   * }} options
+   * }} options `cards_below_px`: where there is less room, each row becomes a card.
    */
   constructor(options) {
     this.#options = options;
@@ -87,6 +88,10 @@ export class PagedTable {
     options.root.append(this.#bar, this.#told, this.#wrap, this.#empty, this.#pager);
     this.#listen();
     this.#render(true);
+    new ResizeObserver(() => {
+      const is_narrow = options.root.clientWidth < options.cards_below_px;
+      this.#wrap.classList.toggle("cards", is_narrow);
+    }).observe(options.root);
   }
 
   /** @param {Row[]} rows */

@@ -24,6 +24,7 @@ export class RegistrationsView {
       { label: "Role", sort: ({ role }) => role, make: textCell(({ role }) => role) },
       {
         label: "Id",
+        class: "name",
         sort: ({ id }) => id,
         make: (cell) => {
           const fill = makeSubjectLink(cell);
@@ -74,6 +75,7 @@ export class RegistrationsView {
       many: "registrations",
       empty: "Nobody is registered.",
       columns,
+      cards_below_px: 600,
       keyOf: ({ role, id }) => endKey(role, id),
       textOf: ({ role, id, remote, principal }) => `${role} ${id} ${remote} ${principal}`,
       sort: { column: 1, descending: false },

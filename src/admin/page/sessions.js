@@ -34,6 +34,7 @@ export class SessionsView {
       many: "sessions",
       empty: "No sessions. One begins when a client asks for a pairing and a server has room.",
       columns: this.#columns(onKick),
+      cards_below_px: 1120,
       keyOf: ({ session_id }) => session_id,
       textOf: searchable,
       sort: { column: 8, descending: true },

@@ -71,6 +71,7 @@ export class StreamsView {
       many: "streams",
       empty: "No streams are configured; the section streams of the configuration names them.",
       columns,
+      cards_below_px: 640,
       keyOf: ({ name }) => name,
       textOf: ({ name, publisher, viewers }) =>
         [name, publisher === null ? "nobody" : endName(publisher), ...viewers.map(endName)].join(
