@@ -25,20 +25,36 @@ export function keepFocusInside(dialog) {
 }
 
 /**
- * Opens it as a modal; when it closes, focus goes back to where it was, or to the page's content
- * where that is gone.
+ * Calls back when it has been closed. The browser tells of it a little later, when a quick reader may
+ * have opened it again already; then it is not closed.
+ * @param {HTMLDialogElement} dialog
+ * @param {() => void} onClosed
+ */
+export function whenClosed(dialog, onClosed) {
+  dialog.addEventListener("close", () => {
+    if (!dialog.open) onClosed();
+  });
+}
+
+/**
+ * Opens it as a modal; when it closes, focus goes back to where it was, which the browser does, or to
+ * the page's content where that is gone.
  * @param {HTMLDialogElement} dialog
  */
 export function openModal(dialog) {
   const before = document.activeElement;
   dialog.showModal();
-  dialog.addEventListener("close", () => {
-    if (before instanceof HTMLElement && before.isConnected && before !== document.body) {
-      before.focus({ preventScroll: true });
-    } else if (document.querySelector("dialog[open]") === null) {
-      document.getElementById("main")?.focus({ preventScroll: true });
-    }
-  }, { once: true });
+  const onClose = () => {
+    if (dialog.open) return;
+    dialog.removeEventListener("close", onClose);
+    if (document.querySelector("dialog[open]") !== null) return;
+    const lost = document.activeElement === null || document.activeElement === document.body;
+    if (!lost) return;
+    const back = before instanceof HTMLElement && before.isConnected && before !== document.body;
+    const place = back ? before : document.getElementById("main");
+    place?.focus({ preventScroll: true });
+  };
+  dialog.addEventListener("close", onClose);
 }
 
 /**
@@ -85,7 +101,7 @@ export class Confirmation {
       // What has been sent cannot be taken back, and its outcome is worth seeing.
       if (this.#running) event.preventDefault();
     });
-    dialog.addEventListener("close", () => this.#question = null);
+    whenClosed(dialog, () => this.#question = null);
   }
 
   /** @param {Question} question */

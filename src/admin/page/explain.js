@@ -4,7 +4,7 @@
  */
 import { encoded, RefusedError, UnreachableError } from "./api.js";
 import { fillId, subjectHref } from "./cells.js";
-import { keepFocusInside, openModal } from "./dialog.js";
+import { keepFocusInside, openModal, whenClosed } from "./dialog.js";
 import { el, setText } from "./dom.js";
 import { clock, counted, ID_LENGTH_MAX_ALONE, legible } from "./format.js";
 
@@ -58,7 +58,7 @@ export class ExplainView {
     body.append(this.#events_head, this.#events);
     dialog.append(head, body);
     keepFocusInside(dialog);
-    dialog.addEventListener("close", () => this.#onClosed());
+    whenClosed(dialog, () => this.#onClosed());
     globalThis.addEventListener("hashchange", () => this.follow());
   }
 
