@@ -17,7 +17,7 @@
  *   GET    /api/v1/streams                      streamsAnswer
  *   GET    /api/v1/events                       ?after&limit&wait_ms&session_id&id&status&level
  *                                               eventsAnswer; `status` may be several, with commas
- *   GET    /api/v1/explain/{subject}            explainAnswer; a session id or the id of a peer
+ *   GET    /api/v1/explain/{subject}            explainAnswer; of a session, a peer or a trace
  *   GET    /api/v1/bans                         bansAnswer
  *   POST   /api/v1/bans                         banOrder → banAnswer
  *   DELETE /api/v1/bans/{subject}               kickAnswer

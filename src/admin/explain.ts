@@ -1,5 +1,5 @@
 /**
- * What has become of a session or a peer, in sentences: first what has happened to it, oldest first
+ * What has become of a session, a peer or a trace, in sentences: first what has happened to it, oldest first
  * and each with its time, then how it is now. Everything comes from recorded events and from what is
  * there at this moment; nothing is guessed.
  */
@@ -43,6 +43,7 @@ export function explain(subject: string, sources: Sources, now_unix_ms: number):
   const events = journal.read({ id: subject, limit: EVENTS_MAX }).events;
   const registered = source.registrations().filter(({ id }) => id === subject);
   const is = roleOf(subject, registered, events);
+  if (is === "unknown" && events.length > 0) return trace(subject, events, source, now_unix_ms);
   const sessions = source.sessions().filter(({ client_id, server_id }) =>
     is === "client" ? client_id === subject : is === "server" && server_id === subject
   );
@@ -54,6 +55,30 @@ export function explain(subject: string, sources: Sources, now_unix_ms: number):
     subject,
     is,
     sentences: [...past(events), ...sentences],
+    events: events as ExplainAnswer["events"],
+  };
+}
+
+/** What a trace runs through: a request and the session that it has come to. */
+function trace(
+  subject: string,
+  events: readonly RecordedEvent[],
+  source: AdminSource,
+  now_unix_ms: number,
+): ExplainAnswer {
+  const sessions = new Set(
+    events.flatMap(({ fields: { session_id } }) =>
+      typeof session_id === "string" ? [session_id] : []
+    ),
+  );
+  const now = [...sessions].slice(-SESSIONS_MAX).flatMap((session_id) => {
+    const of_session = events.filter(({ fields }) => fields.session_id === session_id);
+    return sessionNow(source.session(session_id), of_session, now_unix_ms);
+  });
+  return {
+    subject,
+    is: sessions.size > 0 ? "session" : "unknown",
+    sentences: [...past(events), ...now],
     events: events as ExplainAnswer["events"],
   };
 }

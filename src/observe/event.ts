@@ -21,7 +21,7 @@ export interface EventQuery {
   /** The most events to return. */
   limit: number;
   session_id?: string;
-  /** The id of a client or a server. */
+  /** The id of a client or a server, or a trace_id. */
   id?: string;
   /** One word, or any of several. */
   status?: string | readonly string[];
@@ -56,16 +56,17 @@ export function matches(event: RecordedEvent, query: EventQuery): boolean {
   if (session_id !== undefined && event.fields.session_id !== writableText(session_id)) {
     return false;
   }
-  return id === undefined || peersOf(event.fields).includes(writableText(id));
+  return id === undefined || namesOf(event.fields).includes(writableText(id));
 }
 
-/** The peers that a line names, each once. */
-export function peersOf({ id, client_id, server_id }: Readonly<Record<string, unknown>>): string[] {
-  const peers: string[] = [];
-  for (const peer of [id, client_id, server_id]) {
-    if (typeof peer === "string" && peer !== "" && !peers.includes(peer)) peers.push(peer);
+/** The peers that a line names, and the trace that it belongs to, each once. */
+export function namesOf(fields: Readonly<Record<string, unknown>>): string[] {
+  const { id, client_id, server_id, trace_id } = fields;
+  const names: string[] = [];
+  for (const name of [id, client_id, server_id, trace_id]) {
+    if (typeof name === "string" && name !== "" && !names.includes(name)) names.push(name);
   }
-  return peers;
+  return names;
 }
 
 /** What an event costs while it is kept, bytes, roughly. */

@@ -13,7 +13,7 @@ import {
   type EventPage,
   type EventQuery,
   matches,
-  peersOf,
+  namesOf,
   type RecordedEvent,
 } from "./event.ts";
 import { EventIndex, type Links } from "./event-index.ts";
@@ -234,7 +234,7 @@ export class Journal implements Log {
       const sessions = typeof session_id === "string" ? [session_id] : [];
       kept.links = {
         by_session: this.#by_session.add(event, sessions),
-        by_id: this.#by_id.add(event, peersOf(event.fields)),
+        by_id: this.#by_id.add(event, namesOf(event.fields)),
       };
     }
   }

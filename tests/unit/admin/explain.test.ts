@@ -183,6 +183,20 @@ describe("a session", () => {
   });
 });
 
+test("a trace is told from the request to the end of its session", () => {
+  const { journal, about } = gateway();
+  const trace_id = "4bf92f35";
+  const request = { client_id: "fe-1", request_id: "r1", trace_id };
+  journal.info({ status: "pair_waiting", ...request, server_id: "" }, "m");
+  journal.info({ status: "pair_granted", ...request, session_id: "s1", server_id: "be-1" }, "m");
+  journal.info({ status: "pair_granted", ...request, trace_id: "other", session_id: "s2" }, "m");
+  const { is, sentences, events } = about(trace_id);
+  expect(is).toBe("session");
+  expect(events.map(({ status }) => status)).toEqual(["pair_waiting", "pair_granted"]);
+  expect(sentences.at(-1)).toStartWith("Now: the session is over");
+  expect(sentences).toHaveLength(3);
+});
+
 describe("a peer", () => {
   test("one that is registered and has a session", () => {
     const { journal, source, about } = gateway();

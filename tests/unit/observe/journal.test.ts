@@ -179,6 +179,7 @@ test("whatever is asked, the answer is what a look at every kept line would give
       id: fc.constantFrom(...words),
       client_id: fc.constantFrom(...words),
       server_id: fc.constantFrom(...words),
+      trace_id: fc.constantFrom(...words),
     }, { requiredKeys: ["status"] }),
   });
   const word = fc.constantFrom("a", "b", "c", "d", "__proto__");
@@ -215,7 +216,7 @@ test("whatever is asked, the answer is what a look at every kept line would give
             (query.level === undefined || ranks.indexOf(level) >= ranks.indexOf(query.level)) &&
             (query.session_id === undefined || fields.session_id === query.session_id) &&
             (query.id === undefined ||
-              [fields.id, fields.client_id, fields.server_id].includes(query.id))
+              [fields.id, fields.client_id, fields.server_id, fields.trace_id].includes(query.id))
           ).map(({ seq }) => seq);
           const found = kept.read(query).events.map(({ seq }) => seq);
           expect(found).toEqual(
