@@ -186,7 +186,7 @@ export class Gateway {
       log,
       endSessions: (of, by) => {
         for (const session of [...this.#sessions.all()]) {
-          if (!of(session.client) && !of(session.server)) continue;
+          if (!of(session.client, session.server)) continue;
           this.#sessions.end(session.id, { reason: "revoked", by });
         }
       },

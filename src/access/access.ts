@@ -23,7 +23,7 @@ import { Gate } from "./gate.ts";
 import { DAY_FILE, dayShape } from "./kept-state.ts";
 import type { LimitReached } from "./limits.ts";
 import type { Principal } from "./principal.ts";
-import { type DismissReason, Standing } from "./standing.ts";
+import { type DismissReason, mayMeet, Standing } from "./standing.ts";
 import { makeStateFolder, StateFile } from "./state-file.ts";
 
 const TICK_MS = 1000;
@@ -34,8 +34,8 @@ export interface AccessOptions {
   config: Pick<Config, "auth" | "quotas" | "bans" | "state" | "proxy_protocol">;
   files: AccessFiles;
   log: Log;
-  /** Ends all sessions with an end that this is true of. */
-  endSessions: (of: (end: Standing) => boolean, by: string) => void;
+  /** Ends all sessions between two that this is true of. */
+  endSessions: (of: (client: Standing, server: Standing) => boolean, by: string) => void;
   /** Hears all banned addresses and networks whenever they have changed. */
   onBannedNetworks: (networks: readonly string[]) => void;
 }
@@ -116,17 +116,15 @@ export class Access {
     this.#bans.apply(banRules(config));
     this.accounts.apply(config.quotas);
     for (const standing of [...this.#standings]) {
-      if (!this.#gate.holds(standing.principal)) {
-        this.#dismiss(standing, "revoked");
-        continue;
-      }
-      const refusal = checkRules(standing.principal, standing, Date.now());
-      if (refusal !== null && refusal.reason !== "expired") this.#dismiss(standing, "revoked");
+      if (this.#isRevoked(standing)) this.#dismiss(standing, "revoked");
       else this.accounts.ofPrincipal(standing.principal);
     }
     if (config.auth.revoke !== "sessions") return;
-    const revoked = (end: Standing) => !this.#gate.holds(end.principal);
-    this.#endSessions(revoked, "a reload that took a token back");
+    this.#endSessions(
+      (client, server) =>
+        this.#isRevoked(client) || this.#isRevoked(server) || !mayMeet(client, server),
+      "a reload that took a right back",
+    );
   }
 
   snapshot() {
@@ -202,7 +200,10 @@ export class Access {
     for (const standing of [...this.#standings]) {
       if (meant(standing)) this.#dismiss(standing, "banned");
     }
-    if (order.sessions) this.#endSessions(meant, `a ban of ${ban.subject}`);
+    if (order.sessions) {
+      const either = (client: Standing, server: Standing) => meant(client) || meant(server);
+      this.#endSessions(either, `a ban of ${ban.subject}`);
+    }
     return ban;
   }
 
@@ -226,6 +227,13 @@ export class Access {
     }
     if (this.#gate.holds(principal)) return principal;
     return new AccessRefusal("keys_unavailable", "a reload has changed what counts meanwhile");
+  }
+
+  /** Whether what it was let in by would not let it in again; that its time is over is another matter. */
+  #isRevoked(standing: Standing): boolean {
+    if (!this.#gate.holds(standing.principal)) return true;
+    const refusal = checkRules(standing.principal, standing, Date.now());
+    return refusal !== null && refusal.reason !== "expired";
   }
 
   #dismiss(standing: Standing, reason: DismissReason): void {

@@ -27,8 +27,11 @@ function configOf(sections: Sections): Config {
   return config;
 }
 
+/** The server that everybody has sessions with; its token is never taken back. */
+const SERVER = { name: "server", id: "server", token: "server" };
+
 function filesOf(...entries: Record<string, unknown>[]): AccessFiles {
-  const tokens = entries.map(({ token, ...rest }) => ({
+  const tokens = [SERVER, ...entries].map(({ token, ...rest }) => ({
     role: "client",
     ...rest,
     token_hash: hashToken(String(token)),
@@ -43,9 +46,10 @@ class Fixture {
   readonly access: Access;
   /** Who was dismissed, and why. */
   readonly dismissed: string[] = [];
-  /** The ends whose sessions were to be ended, of those that are asked about. */
+  /** The clients whose sessions were ended; each has one with the same server. */
   readonly ended: string[] = [];
   readonly ends: Standing[] = [];
+  readonly server: Standing;
 
   constructor(sections: Sections = {}, files: AccessFiles = NO_FILES) {
     this.access = new Access({
@@ -53,10 +57,14 @@ class Fixture {
       files,
       log: this.log,
       endSessions: (of) => {
-        this.ended.push(...this.ends.filter(of).map(({ id }) => id));
+        const theirs = this.ends.filter((client) => of(client, this.server));
+        this.ended.push(...theirs.map(({ id }) => id));
       },
       onBannedNetworks: () => {},
     });
+    this.server = this.enter("server", "server", "203.0.113.1") as Standing;
+    this.access.leave(this.server);
+    this.ends.splice(0);
   }
 
   /** The reason of the refusal, the limit, or the standing. */
@@ -128,6 +136,17 @@ describe("a newer configuration", () => {
     const config = configOf({ auth: { mode: "tokens", revoke: "sessions" } });
     f.access.apply(config, filesOf(a));
     expect([f.dismissed, f.ended]).toEqual([[], ["b"]]);
+  });
+
+  test("ends sessions of those that may not meet any more, or not under this id", () => {
+    const f = new Fixture(TOKENS, filesOf(a, b));
+    f.enter("a", "a");
+    f.enter("b", "b");
+    const config = configOf({ auth: { mode: "tokens", revoke: "sessions" } });
+    f.access.apply(config, filesOf({ ...a, peers: ["another"] }, b));
+    expect([f.dismissed, f.ended]).toEqual([[], ["a"]]);
+    f.access.apply(config, filesOf(a, { ...b, ids: ["b2"] }));
+    expect([f.dismissed, f.ended]).toEqual([["b revoked"], ["a", "b"]]);
   });
 
   test("that asks for proof ends everybody who has not proven anything", () => {
