@@ -7,18 +7,14 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { clearTimeout, setTimeout } from "node:timers";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
-import { DeadlineLine } from "../sessions/deadline-line.ts";
 import { RepeatedLines } from "../sessions/repeated-lines.ts";
 import { rawAnswer } from "./exchange.ts";
 import { plainAddress } from "./gate.ts";
+import { Patience } from "./patience.ts";
 import { refusal } from "./refusal.ts";
 
 /** How often an address that cannot be had is tried again. */
 const RETRY_MS = 5000;
-/** From one answer to the next request's head. */
-const IDLE_MS = 15_000;
-/** A peer that does not take its answer is cut after this time. */
-const ANSWER_MS = 30_000;
 
 type Bounds = Pick<
   Config["admin"],
@@ -54,12 +50,7 @@ export class Listener {
   readonly #repeated: RepeatedLines;
   readonly #per_address = new Map<string, number>();
   readonly #connections = new Set<Socket>();
-  /** What a connection is waited for: its first head or body, the next head, its taking the answer. */
-  readonly #due: {
-    request: DeadlineLine<Socket>;
-    idle: DeadlineLine<Socket>;
-    answer: DeadlineLine<Socket>;
-  };
+  readonly #patience: Patience;
   #bounds: Bounds;
   #server: Server | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
@@ -71,15 +62,10 @@ export class Listener {
     this.#log = options.log;
     this.#bounds = options.bounds;
     this.#repeated = new RepeatedLines({ log: options.log });
-    const cut = (socket: Socket) => void socket.destroy();
-    this.#due = {
-      request: new DeadlineLine({
-        period_ms: options.bounds.request_timeout_ms,
-        onDue: (socket) => this.#onSlow(socket),
-      }),
-      idle: new DeadlineLine({ period_ms: IDLE_MS, onDue: cut }),
-      answer: new DeadlineLine({ period_ms: ANSWER_MS, onDue: cut }),
-    };
+    this.#patience = new Patience({
+      request_timeout_ms: options.bounds.request_timeout_ms,
+      onSlow: (socket) => this.#onSlow(socket),
+    });
   }
 
   /** Where it listens; null while it does not. */
@@ -108,30 +94,27 @@ export class Listener {
 
   apply(bounds: Bounds): void {
     this.#bounds = bounds;
-    this.#due.request.setPeriod(bounds.request_timeout_ms);
+    this.#patience.apply(bounds);
   }
 
   /** The head of a request is there; its body has as long again. */
   onHead(socket: Socket): void {
-    this.#rest(socket);
-    this.#due.request.add(socket);
+    this.#patience.forRequest(socket);
   }
 
   /** The request is complete, and is being answered for as long as that takes. */
   onRequest(socket: Socket): void {
-    this.#rest(socket);
+    this.#patience.end(socket);
   }
 
   /** The answer is on its way. */
   onAnswer(socket: Socket): void {
-    this.#rest(socket);
-    if (this.#connections.has(socket)) this.#due.answer.add(socket);
+    if (this.#connections.has(socket)) this.#patience.forTaking(socket);
   }
 
   /** The peer has the answer. */
   onAnswered(socket: Socket): void {
-    this.#rest(socket);
-    if (this.#connections.has(socket)) this.#due.idle.add(socket);
+    if (this.#connections.has(socket)) this.#patience.forNext(socket);
   }
 
   /** No new connections, and after a moment for those that are being answered none at all. */
@@ -139,10 +122,10 @@ export class Listener {
     this.#closed = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#server?.close();
-    for (const socket of this.#connections) if (this.#due.idle.has(socket)) socket.destroy();
+    for (const socket of this.#connections) if (this.#patience.isIdle(socket)) socket.destroy();
     await this.#whenEmpty(grace_ms);
     for (const socket of this.#connections) socket.destroy();
-    for (const line of Object.values(this.#due)) line.close();
+    this.#patience.close();
     this.#repeated.close();
   }
 
@@ -209,7 +192,7 @@ export class Listener {
     this.#connections.add(socket);
     this.#per_address.set(address, (this.#per_address.get(address) ?? 0) + 1);
     socket.once("close", () => this.#forget(socket, address));
-    this.#due.request.add(socket);
+    this.#patience.forRequest(socket);
     const shown = address.includes(":") ? `[${address}]` : address;
     this.#options.onConnection({ socket, address, remote: `${shown}:${socket.remotePort ?? 0}` });
   }
@@ -228,7 +211,7 @@ export class Listener {
       { status: "admin_refused", code: refused.code, found: refused.found, remote },
       "a request to the admin port is refused",
     );
-    this.#due.answer.add(socket);
+    this.#patience.forTaking(socket);
     socket.end(rawAnswer(refused), () => socket.destroy());
   }
 
@@ -242,14 +225,10 @@ export class Listener {
 
   #forget(socket: Socket, address: string): void {
     this.#connections.delete(socket);
-    this.#rest(socket);
+    this.#patience.end(socket);
     const there = this.#per_address.get(address) ?? 0;
     if (there > 1) this.#per_address.set(address, there - 1);
     else this.#per_address.delete(address);
-  }
-
-  #rest(socket: Socket): void {
-    for (const line of Object.values(this.#due)) line.delete(socket);
   }
 
   #whenEmpty(ms: number): Promise<void> {
