@@ -58,6 +58,7 @@ Examples:
   relayx explain be-1                       what became of a session or a peer, and why
   relayx drain --deadline 5m                let nobody new in, end what is left in 5 minutes
   relayx streams                            who publishes and views at the gateway here
+  relayx token new --role server --id be-1  a token and its entry, for auth.mode tokens
   relayx url cam --mode read                lines for ffmpeg, VLC and others
   relayx video-be --help                    the options of a tool
 

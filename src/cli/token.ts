@@ -1,5 +1,5 @@
 /** `relayx token`: makes the tokens that clients and servers register with, and what is kept of them. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import process from "node:process";
 import { Buffer } from "node:buffer";
 import { CommandExit, EXIT } from "./exit-code.ts";
@@ -27,7 +27,10 @@ export function addToken(program: Command, around: Surroundings): void {
     .description("make tokens for auth.mode tokens, and their hashes");
   token.command("new")
     .description("make a token and its entry for the file of tokens")
-    .requiredOption("--role <role...>", "client, server or both")
+    .addOption(
+      new Option("--role <role...>", "what it may register as").choices(["client", "server"])
+        .makeOptionMandatory(),
+    )
     .requiredOption("--id <id...>", "the ids it may register as; * stands for any characters")
     .option("--name <name>", "what it is called in the log; the first id unless told otherwise")
     .option("--peer <id...>", "the ids it may be paired with; everybody unless told otherwise")

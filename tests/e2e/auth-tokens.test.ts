@@ -242,7 +242,12 @@ describe("relayx token", () => {
     expect(short.stderr).toContain("found 7 characters");
     const wrong = relayx(["token", "new", "--role", "king", "--id", "x"]);
     expect(wrong.status).toBe(2);
-    expect(wrong.stderr).toContain('--role: found "king"; allowed: client or server');
+    expect(wrong.stderr).toContain("Allowed choices are client, server");
+    const late = relayx(["token", "new", "--role", "client", "--id", "x", "--expires", "soon"]);
+    expect([late.status, late.stdout]).toEqual([2, ""]);
+    expect(late.stderr).toStartWith(
+      'relayx token new: --expires: found "soon"; allowed: a day ("2027-01-31"',
+    );
   });
 });
 
