@@ -43,6 +43,15 @@ function groundOf(element) {
   return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 1]);
 }
 
+/** What everything around it lets through of an element. */
+function opacityOf(element) {
+  let opacity = 1;
+  for (let at = element; at !== null; at = at.parentElement) {
+    opacity *= Number(getComputedStyle(at).opacity);
+  }
+  return opacity;
+}
+
 function isVisible(element) {
   return element.checkVisibility({ visibilityProperty: true }) &&
     element.getClientRects().length > 0 && element.closest(".visually-hidden") === null;
@@ -65,7 +74,9 @@ globalThis.contrastFaults = () => {
     const style = getComputedStyle(element);
     const ground = groundOf(element);
     const is_svg = element instanceof SVGElement;
-    const ratio = contrast(over(channels(is_svg ? style.fill : style.color), ground), ground);
+    const [red, green, blue, alpha] = channels(is_svg ? style.fill : style.color);
+    const ink = over([red, green, blue, alpha * opacityOf(element)], ground);
+    const ratio = contrast(ink, ground);
     const px = Number.parseFloat(style.fontSize);
     const is_large = px >= 24 || (px >= 18.66 && Number(style.fontWeight) >= 700);
     looked_at++;
