@@ -1,6 +1,12 @@
 /** JWTs against the library's own signer, with keys that are made for the test. */
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { createHmac, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import {
+  createHmac,
+  createPrivateKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SignJWT } from "jose";
@@ -11,6 +17,7 @@ import { FixedKeys, type KeySource } from "../../../src/access/key-source.ts";
 import { Principal } from "../../../src/access/principal.ts";
 import { RemoteKeys } from "../../../src/access/remote-keys.ts";
 import { type Config, configSchema } from "../../../src/config/schema.ts";
+import { TestAuthority } from "../../harness/certificates.ts";
 import { RecordingLog } from "../sessions/recording-log.ts";
 
 const utf8 = new TextEncoder();
@@ -277,6 +284,18 @@ describe("a key file", () => {
     });
     expect(readKeyFile(utf8.encode(set), { shared: false }).map(({ kid }) => kid))
       .toEqual(["good"]);
+  });
+
+  test("may be a certificate", async () => {
+    const authority = new TestAuthority();
+    try {
+      const { cert, key } = authority.issue();
+      const one = new JwtAuthenticator({ auth: auth(), source: keysIn(cert) });
+      const token = await sign(createPrivateKey(key), { alg: "ES256" });
+      expect(await judge(one, token)).toBeInstanceOf(Principal);
+    } finally {
+      authority.close();
+    }
   });
 
   test("with a line feed behind the secret is the same secret", async () => {
