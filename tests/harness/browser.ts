@@ -6,9 +6,9 @@ import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { patience_ms } from "./deadline.ts";
 
-const executable = "/usr/bin/chromium";
+const executable = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find(existsSync);
 
-export const has_chromium = existsSync(executable);
+export const has_browser = executable !== undefined;
 
 export interface PageManner {
   width?: number;
