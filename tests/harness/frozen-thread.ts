@@ -32,9 +32,12 @@ export class FrozenThread {
     }
   }
 
-  /** Lets it go on. */
+  /** Lets it go on, or be gone: the process may have ended, which its tracer has to take note of. */
   thaw(): void {
-    this.#ask(PTRACE_DETACH, "PTRACE_DETACH");
+    if (calls.ptrace(PTRACE_DETACH, this.#thread, 0, 0) === 0) return;
+    if (calls.waitpid(this.#thread, new Int32Array(1), WALL) !== this.#thread) {
+      throw openLibc().failure("PTRACE_DETACH", `${this.#thread}`);
+    }
   }
 
   #ask(request: number, name: string): void {
