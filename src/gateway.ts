@@ -166,7 +166,10 @@ export class Gateway {
     this.#version = options.version;
     this.#load = options.load ?? null;
     this.#setLogLevel = options.setLogLevel ?? (() => {});
-    const rates = this.#rates = new RateBook();
+    const rates = this.#rates = new RateBook({
+      // And the one of SRT.
+      workers_max: config.gateway.tcp_workers + 1,
+    });
     this.#planes = {
       zmq: make.zmq({ config, listener: this.#listener("zmq"), rates }),
       srt: make.srt({ config, listener: this.#listener("srt"), rates }),
@@ -542,7 +545,11 @@ export class Gateway {
 
 /** How much of what happens is remembered. */
 function remembered({ admin, logging }: Config) {
-  const limits = { events_max: admin.events_max, events_bytes_max: admin.events_size_max };
+  const { events_max, events_size_max: events_bytes_max } = admin;
+  // Without an admin port nobody could ask.
+  const limits = admin.port === "off"
+    ? { events_max: 0, events_bytes_max: 0 }
+    : { events_max, events_bytes_max };
   return { limits, keeps_debug: logging.level === "debug" };
 }
 

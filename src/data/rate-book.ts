@@ -16,6 +16,7 @@ export class RateBookFull extends Error {
 export class RateBook {
   readonly memory: RateMemory;
   readonly #keys_max: number;
+  readonly #workers_max: number;
   readonly #now_ms: () => number;
   readonly #rows = new Map<string, { row: number; users: number }>();
   readonly #keys = new Map<number, string>();
@@ -24,20 +25,25 @@ export class RateBook {
   #workers = 0;
 
   constructor(
-    { keys_max = KEYS_MAX, now_ms = sharedNow() }: {
+    { keys_max = KEYS_MAX, workers_max = WORKERS_MAX, now_ms = sharedNow() }: {
       keys_max?: number;
+      /** Of all planes together. */
+      workers_max?: number;
       /** The shared clock. */
       now_ms?: () => number;
     } = {},
   ) {
     this.#keys_max = keys_max;
     this.#now_ms = now_ms;
-    this.memory = newRateMemory(keys_max);
+    this.#workers_max = workers_max;
+    this.memory = newRateMemory({ keys: keys_max, workers: workers_max });
   }
 
   /** A place for a worker in every row. */
   enlist(): number {
-    if (this.#workers >= WORKERS_MAX) throw new RangeError(`at most ${WORKERS_MAX} workers`);
+    if (this.#workers >= this.#workers_max) {
+      throw new RangeError(`at most ${this.#workers_max} workers`);
+    }
     return this.#workers++;
   }
 

@@ -22,8 +22,12 @@
 
 /** Both planes' workers together: 64 at most for TCP, one for SRT. */
 export const WORKERS_MAX = 65;
-/** Keys in use at once; memory that no key has used is never there. */
-export const KEYS_MAX = 65_536;
+/**
+ * Keys in use at once. With few workers that is 1 MiB. It is not more, although memory that no key has
+ * used is never there: the collector of every thread that sees it counts all of it as used, and with
+ * 20 MiB it let some 200 MiB of garbage pile up before it ran.
+ */
+export const KEYS_MAX = 16_384;
 const BURST_MS = 200;
 const BURST_BYTES_MIN = 65_536;
 /** Slower bounds count as this: a burst of the least size would be minutes of it. */
@@ -31,10 +35,11 @@ export const BYTES_PER_S_MIN = 1024;
 /** The least that is given, so that nobody is served byte by byte: a page. */
 export const GRAIN_BYTES = 4096;
 
-/** In units of four bytes; a multiple of a cache line, so that keys do not disturb each other. */
-const ROW_WORDS = 80;
+/** Places in a row, in units of four bytes. */
 const ARRIVAL = 2;
 const WAITING = 4;
+/** A row is a multiple of a cache line, so that keys do not disturb each other. */
+const LINE_WORDS = 16;
 
 /**
  * Longer than any burst (64 s at the least rate) with the greatest message on top (another 64 s), and
@@ -46,11 +51,14 @@ const AHEAD_MS_MAX = 300_000;
 export interface RateMemory {
   words: Int32Array;
   floats: Float64Array;
+  /** The length of a row, in units of four bytes. */
+  row_words: number;
 }
 
-export function newRateMemory(keys = KEYS_MAX): RateMemory {
-  const buffer = new SharedArrayBuffer(keys * ROW_WORDS * 4);
-  return { words: new Int32Array(buffer), floats: new Float64Array(buffer) };
+export function newRateMemory({ keys, workers }: { keys: number; workers: number }): RateMemory {
+  const row_words = LINE_WORDS * Math.ceil((WAITING + workers) / LINE_WORDS);
+  const buffer = new SharedArrayBuffer(keys * row_words * 4);
+  return { words: new Int32Array(buffer), floats: new Float64Array(buffer), row_words };
 }
 
 /** The control side's view of a row. */
@@ -58,11 +66,13 @@ export class RateTerms {
   readonly #words: Int32Array;
   readonly #floats: Float64Array;
   readonly #at: number;
+  readonly #row_words: number;
 
-  constructor({ words, floats }: RateMemory, row: number) {
+  constructor({ words, floats, row_words }: RateMemory, row: number) {
     this.#words = words;
     this.#floats = floats;
-    this.#at = row * ROW_WORDS;
+    this.#row_words = row_words;
+    this.#at = row * row_words;
   }
 
   /** A new bound, 0 for none. It begins with its whole burst: a debt at another rate is no measure. */
@@ -75,7 +85,7 @@ export class RateTerms {
 
   /** For another key. */
   clear(): void {
-    this.#words.fill(0, this.#at, this.#at + ROW_WORDS);
+    this.#words.fill(0, this.#at, this.#at + this.#row_words);
   }
 
   /** A worker has died, and with it those who waited there. */
@@ -96,7 +106,7 @@ export class RateRow {
   constructor(options: { memory: RateMemory; row: number; worker: number }) {
     this.#words = options.memory.words;
     this.#floats = options.memory.floats;
-    this.#at = options.row * ROW_WORDS;
+    this.#at = options.row * options.memory.row_words;
     this.#worker = options.worker;
   }
 

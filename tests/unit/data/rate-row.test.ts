@@ -19,7 +19,7 @@ function setUp({ bytes_per_s, workers = 1, now_ms = 0, row = 3 }: {
   now_ms?: number;
   row?: number;
 }) {
-  const memory = newRateMemory(8);
+  const memory = newRateMemory({ keys: 8, workers: 65 });
   const terms = new RateTerms(memory, row);
   terms.set(bytes_per_s, now_ms);
   const takers = Array.from(
