@@ -1,8 +1,6 @@
 /**
- * One table of numbers in shared memory, a row per port number there is, so that the range may grow
- * and shrink while sessions run: of its 4 MiB only the pages whose ports are used are ever there
- * (measured: eight such tables cost less than 2 MB). A data worker adds, the control side reads
- * whenever it likes. A row has one writer, and an aligned 64-bit float is read and written
+ * One table of numbers in shared memory, a row for each open port: a data worker adds, the control
+ * side reads whenever it likes. A row has one writer, and an aligned 64-bit float is read and written
  * whole on the machines we run on, so there is no lock and nothing to wait for. Byte counts stay exact
  * to 2^53 (9 PB).
  */
@@ -22,10 +20,7 @@ const HELD_BACK_BY = 7;
 /** Eight columns of eight bytes: a row is one cache line and no two ports share one. */
 const COLUMNS = 8;
 
-/** Ports are 1 to 65535, places on shared ports 1 to 10000. */
-const PORT_NUMBERS = 65_536;
-
-export function newCounters(rows = PORT_NUMBERS): Float64Array {
+export function newCounters(rows: number): Float64Array {
   return new Float64Array(new SharedArrayBuffer(rows * COLUMNS * 8));
 }
 

@@ -5,8 +5,10 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import { openLibc } from "../../ffi/libc/mod.ts";
 import { normalizeNetwork } from "../config/address-set.ts";
+import { ConfigError } from "../config/problem.ts";
 import type { Config } from "../config/schema.ts";
 import type { WorkerName } from "../workers.ts";
+import { CounterRows, rowsFor } from "./counter-rows.ts";
 import { newCounters, readRow } from "./counters.ts";
 import {
   type ByteRate,
@@ -31,6 +33,8 @@ export interface WorkerPlaneOptions {
   worker: WorkerName;
   workers: number;
   config: Config;
+  /** The numbers that a configuration has for ports. */
+  ports: (config: Config) => { first: number; last: number };
   /** Asked for at the start, where it may open libraries, and for every new configuration. */
   settings: (config: Config) => object;
   listener: PlaneListener;
@@ -42,6 +46,7 @@ export interface WorkerPlaneOptions {
 interface OpenPort {
   session_id: string;
   seat: WorkerSeat;
+  row: number;
   rate_rows: readonly number[];
   /** The worker has been told of it. */
   sent: boolean;
@@ -55,6 +60,7 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
   readonly kind: PlaneKind;
   readonly #options: WorkerPlaneOptions;
   readonly #memory: SharedMemory;
+  readonly #rows: CounterRows;
   readonly #rates: RateBook;
   /** The places of the workers in the rows of byte rates. */
   readonly #rates_seats: readonly number[];
@@ -73,8 +79,10 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
     const { workers, rates = new RateBook() } = options;
     this.#rates = rates;
     this.#rates_seats = Array.from({ length: workers }, () => rates.enlist());
+    const { first, last } = options.ports(options.config);
+    this.#rows = new CounterRows({ size: rowsFor(last - first + 1) });
     this.#memory = {
-      counters: newCounters(),
+      counters: newCounters(this.#rows.size),
       pulses: newPulses(workers),
       rates: rates.memory,
     };
@@ -119,13 +127,15 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
     if (this.#closing || this.#seats.length === 0) {
       throw new PortOpenError(port, "RELEASED", "the plane is not running");
     }
-    const rate_rows = this.#takeRates(port, rates);
+    const row = this.#takeRow(port);
+    const rate_rows = this.#takeRates(port, row, rates);
     const seat = this.#seats.reduce((best, one) => one.ports < best.ports ? one : best);
     seat.ports++;
     const opened = new Promise<void>((resolve, reject) =>
       this.#ports.set(port, {
         session_id,
         seat,
+        row,
         rate_rows,
         sent: false,
         pending: { resolve, reject },
@@ -137,7 +147,7 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
     // A worker that is being replaced takes the command as soon as it is up.
     if (!seat.up) await Promise.race([seat.ready, opened]);
     open.sent = true;
-    seat.send({ type: "open", reservation: { ...order, rate_rows } });
+    seat.send({ type: "open", reservation: { ...order, row, rate_rows } });
     await opened;
   }
 
@@ -149,7 +159,8 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
   }
 
   counters(port: number): PortCounters | null {
-    return this.#ports.has(port) ? readRow(this.#memory.counters, port) : null;
+    const open = this.#ports.get(port);
+    return open ? readRow(this.#memory.counters, open.row) : null;
   }
 
   setBans(networks: readonly string[]): void {
@@ -165,8 +176,19 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
     for (const seat of this.#seats) seat.tell({ type: "bans", added, removed });
   }
 
-  check(_config: Config): void {
-    // Whatever the schema allows can be had.
+  check(config: Config): void {
+    const { first, last } = this.#options.ports(config);
+    const ports = last - first + 1;
+    if (ports <= this.#rows.size) return;
+    throw new ConfigError([{
+      file: null,
+      line: null,
+      column: null,
+      key: this.kind === "zmq" ? "zeromq.port_range" : "gosrt.port_range",
+      code: "range_too_great",
+      found: `${ports} ports`,
+      allowed: `at most ${this.#rows.size} without a restart`,
+    }]);
   }
 
   apply(config: Config): void {
@@ -210,11 +232,18 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
     for (const port of [...this.#ports.keys()]) this.#rejectPending(port, "released");
   }
 
-  #takeRates(port: number, rates: readonly ByteRate[]): readonly number[] {
+  #takeRow(port: number): number {
+    const row = this.#rows.take();
+    if (row !== null) return row;
+    throw new PortOpenError(port, "COUNTERS_EXHAUSTED", `${this.#rows.size} ports are open`);
+  }
+
+  #takeRates(port: number, row: number, rates: readonly ByteRate[]): readonly number[] {
     if (rates.length === 0) return NO_ROWS;
     try {
       return this.#rates.take(rates);
     } catch (error) {
+      this.#rows.giveBack(row);
       if (!(error instanceof RateBookFull)) throw error;
       throw new PortOpenError(port, "RATES_EXHAUSTED", error.message);
     }
@@ -248,6 +277,7 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
     if (!open) return undefined;
     this.#ports.delete(port);
     open.seat.ports--;
+    this.#rows.giveBack(open.row);
     this.#rates.giveBack(open.rate_rows);
     return open;
   }
@@ -271,7 +301,7 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
       open.pending.reject(new PortOpenError(port, "PLANE_FAILED", `the worker died: ${error}`));
       return;
     }
-    const { bytes_up, bytes_down } = readRow(this.#memory.counters, port);
+    const { bytes_up, bytes_down } = readRow(this.#memory.counters, open.row);
     const event: PlaneEvent = {
       type: "closed",
       port,

@@ -18,6 +18,8 @@ export type WorkerCommand =
 
 /** A reservation as a worker is told of it. */
 export interface OpenOrder extends Omit<Reservation, "rates"> {
+  /** Of the port's counters in the shared memory. */
+  row: number;
   /** Where the session's byte rates stand in the shared memory; empty for nearly all sessions. */
   rate_rows: readonly number[];
 }

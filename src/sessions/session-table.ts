@@ -54,6 +54,8 @@ const NOT_THE_PORTS_FAULT: ReadonlySet<string> = new Set([
   "ENOBUFS",
   "ENOMEM",
   "PASSPHRASES_FULL",
+  "RATES_EXHAUSTED",
+  "COUNTERS_EXHAUSTED",
 ]);
 
 /**

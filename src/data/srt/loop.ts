@@ -162,7 +162,7 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
   open(order: OpenOrder): void {
     const context = this.#context;
     const { port } = order;
-    const counters = new CounterRow(this.#memory.counters, port);
+    const counters = new CounterRow(this.#memory.counters, order.row);
     const opened = new SrtPort({ context, order, counters, farewells: this.#farewells });
     // Registered first: a release may come while an earlier listener is still leaving, and puts the
     // port's wish to listen to rest.

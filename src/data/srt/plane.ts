@@ -47,7 +47,8 @@ export class SrtPlane extends WorkerPlane {
         libsrt: this.#location ??= this.#openLibsrt(config),
       };
     };
-    super({ kind: "srt", worker: "srt", workers: 1, config, settings, listener, rates });
+    const ports = srtPortRange;
+    super({ kind: "srt", worker: "srt", workers: 1, config, ports, settings, listener, rates });
     this.#shared_ports = shared_ports;
     this.#sessions_shared = sessions_shared;
   }
@@ -56,8 +57,9 @@ export class SrtPlane extends WorkerPlane {
     return !this.#sessions_shared || this.#has_hook;
   }
 
-  override check({ streams }: Config): void {
-    const needy = streamNeedingHook(streams);
+  override check(config: Config): void {
+    super.check(config);
+    const needy = streamNeedingHook(config.streams);
     if (needy === null || this.#has_hook || !this.#location) return;
     throw new ConfigError([{
       file: null,

@@ -122,7 +122,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
 
   open(order: OpenOrder): void {
     const { port } = order;
-    const counters = new CounterRow(this.#memory.counters, port);
+    const counters = new CounterRow(this.#memory.counters, order.row);
     const opened = new TcpPort({ context: this.#context, order, counters });
     try {
       this.#listeners.open(opened);

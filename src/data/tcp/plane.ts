@@ -17,6 +17,7 @@ export class TcpPlane extends WorkerPlane {
       rcvbuf_bytes: config.zeromq.rcvbuf,
       linger_ms: config.zeromq.linger * 1000,
     });
-    super({ kind: "zmq", worker: "tcp", workers, config, settings, listener, rates });
+    const ports = (config: Config) => config.zeromq.port_range;
+    super({ kind: "zmq", worker: "tcp", workers, config, ports, settings, listener, rates });
   }
 }

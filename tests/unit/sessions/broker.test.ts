@@ -126,7 +126,7 @@ describe("a port that cannot be bound", () => {
     });
   });
 
-  test.each(["EMFILE", "PLANE_FAILED"])("is not what %s says: no port is blocked", async (code) => {
+  test.each(["EMFILE", "PLANE_FAILED", "RATES_EXHAUSTED"])("is not what %s says: no port is blocked", async (code) => {
     await withFixture({}, async (f) => {
       f.planes.zmq.broken = new PortOpenError(ZMQ_FIRST, code, `it says ${code}`);
       f.server("s", 4);
