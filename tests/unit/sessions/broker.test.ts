@@ -126,18 +126,21 @@ describe("a port that cannot be bound", () => {
     });
   });
 
-  test.each(["EMFILE", "PLANE_FAILED", "RATES_EXHAUSTED"])("is not what %s says: no port is blocked", async (code) => {
-    await withFixture({}, async (f) => {
-      f.planes.zmq.broken = new PortOpenError(ZMQ_FIRST, code, `it says ${code}`);
-      f.server("s", 4);
-      const client = f.client("c");
-      f.ask(client, "r1", BOTH);
-      expect((await client.refusal("r1")).code).toBe(500);
-      await settled();
-      expect(f.pools.zmq.counts()).toMatchObject({ idle: 4, blocked: 0 });
-      expect(f.pools.srt.idle).toBe(4);
-    });
-  });
+  test.each(["EMFILE", "PLANE_FAILED", "RATES_EXHAUSTED"])(
+    "is not what %s says: no port is blocked",
+    async (code) => {
+      await withFixture({}, async (f) => {
+        f.planes.zmq.broken = new PortOpenError(ZMQ_FIRST, code, `it says ${code}`);
+        f.server("s", 4);
+        const client = f.client("c");
+        f.ask(client, "r1", BOTH);
+        expect((await client.refusal("r1")).code).toBe(500);
+        await settled();
+        expect(f.pools.zmq.counts()).toMatchObject({ idle: 4, blocked: 0 });
+        expect(f.pools.srt.idle).toBe(4);
+      });
+    },
+  );
 
   test("any other failure of the plane is an internal error and gives everything back", async () => {
     await withFixture({}, async (f) => {
