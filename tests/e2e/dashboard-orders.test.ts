@@ -181,6 +181,23 @@ describe("orders", () => {
     await meeting.close();
   });
 
+  test("a ban of an id ends its registration and, where that is ticked, its sessions", async () => {
+    const meeting = await Meeting.of(board.gateway, { name: "out" });
+    const session = await meeting.tcpSession();
+    const { page } = await board.load();
+    await page.getByRole("button", { name: "Ban…" }).click();
+    const dialog = page.getByRole("alertdialog");
+    await dialog.getByLabel("Address or id").fill("id:fe-out");
+    await dialog.getByLabel("End its sessions as well").check();
+    await dialog.getByRole("button", { name: "Ban" }).click();
+    await Promise.all([meeting.client.closed(), session.client.closed(), session.server.closed()]);
+    await rowWith(page, "Registrations", "fe-out").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Unban id:fe-out" }).click();
+    await dialog.getByRole("button", { name: "Take back" }).click();
+    await rowWith(page, "Bans", "id:fe-out").waitFor({ state: "detached" });
+    await meeting.server.close();
+  });
+
   test("an address is banned and unbanned; a subject that cannot be read is refused", async () => {
     const { page } = await board.load();
     const bans = async () => (await board.ask<{ bans: BanRow[] }>("bans")).bans;

@@ -167,22 +167,29 @@ export class Orders {
     });
     const reason = el("input", { type: "text", maxlength: "256", autocomplete: "off" });
     const time = choice("For", BAN_TIMES, 0);
+    const box = el("input", { type: "checkbox" });
     this.#confirmation.ask({
       title: "Ban an address or an id?",
       sentences: [
         "An address (address:192.0.2.7, address:2001:db8::/64) can neither register nor reach a data " +
-        "port; an id (id:some-peer) cannot register. Registrations of it that exist are ended.",
+        "port; an id (id:some-peer) cannot register. Its registrations are ended, its sessions go on " +
+        "unless you tick the box.",
       ],
       fields: [
         el("label", { class: "field" }, "Address or id", subject),
         time.element,
         el("label", { class: "field" }, "Reason, for whoever looks later", reason),
+        el("label", { class: "check" }, box, " End its sessions as well"),
       ],
       order: "Ban",
       run: async () => {
         const banned = subject.value.trim();
-        const order = { subject: banned, duration_ms: time.value(), reason: reason.value.trim() };
-        await this.#order("POST", "bans", order);
+        await this.#order("POST", "bans", {
+          subject: banned,
+          duration_ms: time.value(),
+          reason: reason.value.trim(),
+          sessions: box.checked,
+        });
         return `${legible(banned)} is banned.`;
       },
     });

@@ -59,7 +59,7 @@ export class RefusalsView {
   /** @param {import("../answers.ts").EventsAnswer} answer */
   show({ events, last_seq }) {
     this.#after = last_seq;
-    this.#events = [...this.#events, ...events].slice(-EVENTS_MAX);
+    this.#events = [...this.#events, ...events.filter(isNews)].slice(-EVENTS_MAX);
     this.#render();
   }
 
@@ -96,6 +96,14 @@ export class RefusalsView {
     this.#choice.value = this.#wanted;
     this.#choice.hidden = this.#events.length === 0;
   }
+}
+
+/**
+ * Every visit of this page begins with a question without a token, to learn whether one is wanted.
+ * @param {LogEvent} event
+ */
+function isNews({ status, fields }) {
+  return status !== "admin_refused" || fields.found !== "no token";
 }
 
 /**
