@@ -51,10 +51,9 @@ export class RegistrationsView {
         ),
       },
       {
-        label: "Since",
+        label: "Age",
         class: "number",
-        descending_first: true,
-        sort: ({ since_unix_ms }) => since_unix_ms,
+        sort: ({ since_unix_ms }) => -since_unix_ms,
         make: textCell(({ since_unix_ms }) => duration(now() - since_unix_ms)),
       },
       {

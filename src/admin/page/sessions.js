@@ -37,7 +37,7 @@ export class SessionsView {
       cards_below_px: 1120,
       keyOf: ({ session_id }) => session_id,
       textOf: searchable,
-      sort: { column: 8, descending: true },
+      sort: { column: 8, descending: false },
     });
   }
 
@@ -85,8 +85,7 @@ export class SessionsView {
       {
         label: "Age",
         class: "number",
-        descending_first: true,
-        sort: ({ since_unix_ms }) => since_unix_ms,
+        sort: ({ since_unix_ms }) => -since_unix_ms,
         make: (cell) => (session) => setText(cell, duration(this.#now() - session.since_unix_ms)),
       },
       { label: "Held back by", class: "held-back", make: makeHeldBack },
