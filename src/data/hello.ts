@@ -8,6 +8,7 @@
  * ignored, and the whole line is bounded (`limits.hello_bytes_max`, newline included).
  * Everything behind the newline belongs to the peer.
  */
+import { type HelloForm, HelloLine } from "./hello-line.ts";
 import type { Role } from "./plane.ts";
 
 export interface Hello {
@@ -19,8 +20,7 @@ export interface Hello {
   hello_token?: string;
 }
 
-const prefix = new TextEncoder().encode("V4HELLO ");
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const v4 = new HelloLine("V4HELLO");
 /** An id goes into log lines; longer ones are cut there, never refused. */
 const idCharactersMax = 128;
 
@@ -29,18 +29,8 @@ const idCharactersMax = 128;
  * is not one; it never throws, whatever the bytes.
  */
 export function parseHello(line: Uint8Array): Hello | string {
-  if (!startsLikeHello(line)) return 'the line does not start with "V4HELLO "';
-  let value: unknown;
-  try {
-    value = JSON.parse(utf8.decode(line.subarray(prefix.length)));
-  } catch {
-    return "what follows V4HELLO is not JSON";
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return "what follows V4HELLO is not a JSON object";
-  }
-  const found: Record<string, unknown> = Object.create(null);
-  for (const [key, field] of Object.entries(value)) found[key.toLowerCase()] = field;
+  const found = v4.fields(line);
+  if (typeof found === "string") return found;
   const { role, session_id, id, hello_token } = found;
   if (!isText(role) || !isText(session_id) || !isText(id)) {
     return "role, session_id and id must all be non-empty strings";
@@ -60,10 +50,10 @@ export function parseHello(line: Uint8Array): Hello | string {
 
 /** Whether these first bytes, however few, can still become a hello. */
 export function startsLikeHello(bytes: Uint8Array): boolean {
-  const length = Math.min(bytes.length, prefix.length);
-  for (let i = 0; i < length; i++) if (bytes[i] !== prefix[i]) return false;
-  return true;
+  return v4.startsLike(bytes);
 }
+
+export const V4_HELLO: HelloForm<Hello> = { line: v4, parse: parseHello };
 
 function isText(value: unknown): value is string {
   return typeof value === "string" && value.trim() !== "";

@@ -10,7 +10,8 @@
  * Every step is told as `standing`. Exactly one `standing_closed` follows every `openStanding()` that
  * has resolved, whatever ends it.
  */
-import type { PlaneEvent, PlaneKind, PlaneSnapshot, RejectStatus } from "./plane.ts";
+import type { Config } from "../config/schema.ts";
+import type { ByteRate, PlaneEvent, PlaneKind, PlaneSnapshot, RejectStatus } from "./plane.ts";
 
 /** Who an end of a standing port is, in the words of its hello. */
 export type StandingRole = "FE" | "BE";
@@ -27,15 +28,18 @@ export interface StandingEnd {
 export interface StandingSettings {
   /** Which of the two ranges the port is of: a label, as both are plain TCP. */
   readonly label: PlaneKind;
-  /** What relayx may hold at most in each direction, bytes. */
+  /** What relayx may hold at most in each direction, bytes; at least 512 KiB. */
   readonly ring_bytes_max: number;
+  /** Bounds on what the port's sessions carry; see {@link ByteRate}. */
+  readonly rates?: readonly ByteRate[];
 }
 
 /**
- * Why a session on a standing port is over.
+ * Why a session on a standing port is over. Whether the BE has stayed is in the `standing` behind it.
  * - `finished`: the FE or the BE ended in order, and what was on its way has been delivered.
  * - `aborted`: one end broke off.
- * - `idle`: both ends were silent for `gateway.session_idle_timeout`.
+ * - `idle`: nothing passed between the ends for `gateway.session_idle_timeout`; a BE that has taken
+ *   all that was sent to it stays.
  * - `released`: the control side ended it, with a word of its own in `detail`.
  * - `plane_failed`: the worker that carried it died.
  */
@@ -96,6 +100,8 @@ export interface StandingPlane {
   /** Null where the port is not open. */
   counters(port: number): StandingCounters | null;
   setBans(networks: readonly string[]): void;
+  /** New rules for what comes from now on; what runs is not touched. */
+  apply(config: Config): void;
   snapshot(): PlaneSnapshot;
   /** See `Plane.beat`. */
   beat(within_ms: number): Promise<boolean>;

@@ -13,6 +13,8 @@ import { RateRow } from "./rate-row.ts";
 import type {
   OpenOrder,
   SharedMemory,
+  StandingOrder,
+  StandingReport,
   WorkerCommand,
   WorkerPlace,
   WorkerReport,
@@ -57,6 +59,8 @@ export function ownRateGates(libc: Libc, wheel: TimerWheel): RateGates {
 export interface WorkerOrders {
   open(order: OpenOrder): void;
   release(port: number): void;
+  /** Only where there are standing ports. */
+  standing?(order: StandingOrder): void;
   changeBans(change: { added: readonly string[]; removed: readonly string[] }): void;
   /** Works by these rules from now on; they are of the kind that it was started with. */
   apply(settings: object): void;
@@ -85,6 +89,10 @@ export class WorkerChannel {
 
   event(event: PlaneEvent): void {
     this.report({ type: "event", event });
+  }
+
+  standing(event: StandingReport): void {
+    this.report({ type: "standing", event });
   }
 
   /** Sends all reports as one message: each wakes the control side, which costs more than it says. */
@@ -121,6 +129,8 @@ export class WorkerChannel {
         return orders.open(command.reservation);
       case "release":
         return orders.release(command.port);
+      case "standing":
+        return orders.standing?.(command.order);
       case "bans":
         return orders.changeBans(command);
       case "settings":

@@ -25,7 +25,13 @@ import {
 import { RateBook, RateBookFull } from "./rate-book.ts";
 import { newPulses } from "./pulse.ts";
 import { sharedClockOffset } from "./shared-clock.ts";
-import type { SharedMemory, WorkerReport } from "./worker-protocol.ts";
+import type {
+  OpenOrder,
+  SharedMemory,
+  StandingOrder,
+  StandingReport,
+  WorkerReport,
+} from "./worker-protocol.ts";
 import { type WorkerRules, WorkerSeat, type WorkerSeatOwner } from "./worker-seat.ts";
 
 export interface WorkerPlaneOptions {
@@ -38,6 +44,8 @@ export interface WorkerPlaneOptions {
   /** Asked for at the start, where it may open libraries, and for every new configuration. */
   settings: (config: Config) => object;
   listener: PlaneListener;
+  /** Who hears of standing ports, where the plane has them. */
+  onStanding?: (event: StandingReport) => void;
   /** Where the byte rates of all planes are; without it the plane has its own. */
   rates?: RateBook;
 }
@@ -120,7 +128,7 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
     return port;
   }
 
-  async open(reservation: Reservation): Promise<void> {
+  async open(reservation: Reservation & Pick<OpenOrder, "standing">): Promise<void> {
     const { rates = [], ...order } = reservation;
     const { port, session_id } = order;
     if (this.#ports.has(port)) throw new Error(`Port ${port} is open already`);
@@ -156,6 +164,12 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
     if (!open) return;
     if (open.sent) open.seat.send({ type: "release", port });
     else this.#rejectPending(port, "released");
+  }
+
+  /** Tells a standing port something; one that is not open yet has nothing to be told. */
+  order(order: StandingOrder): void {
+    const open = this.#ports.get(order.port);
+    if (open?.sent) open.seat.send({ type: "standing", order });
   }
 
   counters(port: number): PortCounters | null {
@@ -254,6 +268,8 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
       const { event } = report;
       if (event.type === "closed" && this.#rejectPending(event.port, event.reason)) return;
       this.#options.listener(event);
+    } else if (report.type === "standing") {
+      this.#options.onStanding?.(report.event);
     } else if (report.type === "opened") {
       const open = this.#ports.get(report.port);
       open?.pending?.resolve();

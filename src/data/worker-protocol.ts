@@ -3,11 +3,13 @@ import type { LibsrtLocation } from "../../ffi/libsrt/mod.ts";
 import type { ProxyRules } from "./address-rules.ts";
 import type { PlaneEvent, Reservation } from "./plane.ts";
 import type { RateMemory } from "./rate-row.ts";
+import type { StandingEvent, StandingSettings } from "./standing.ts";
 
 /** To the worker, as lists. Each is followed by a write to the worker's eventfd, which wakes it. */
 export type WorkerCommand =
   | { type: "open"; reservation: OpenOrder }
   | { type: "release"; port: number }
+  | { type: "standing"; order: StandingOrder }
   /** What has changed since the last one; see `Plane.setBans`. */
   | { type: "bans"; added: readonly string[]; removed: readonly string[] }
   /** The rules from now on, all of them; of the kind that the worker was started with. */
@@ -20,9 +22,22 @@ export type WorkerCommand =
 export interface OpenOrder extends Omit<Reservation, "rates"> {
   /** Of the port's counters in the shared memory. */
   row: number;
+  /** The port is a standing one, and the `session_id` is empty. */
+  standing?: StandingSettings;
   /** Where the session's byte rates stand in the shared memory; empty for nearly all sessions. */
   rate_rows: readonly number[];
 }
+
+/** What a standing port can be told while it is open; see `StandingPlane`. */
+export type StandingOrder =
+  | { type: "stop_session"; port: number; reason: string }
+  | { type: "drop_waiting"; port: number };
+
+/** What a worker tells of its standing ports; their end is told as `closed`, as that of any port. */
+export type StandingReport = Extract<
+  StandingEvent,
+  { type: "standing" | "standing_over" | "rejected" }
+>;
 
 /** From the worker, as lists. `up` comes first: a message sent to it before that may be lost on Bun. */
 export type WorkerReport =
@@ -30,6 +45,7 @@ export type WorkerReport =
   | { type: "opened"; port: number }
   | { type: "open_failed"; port: number; code: string; message: string }
   | { type: "event"; event: PlaneEvent }
+  | { type: "standing"; event: StandingReport }
   | { type: "pong" }
   /** The last word: orderly after `stop`, with an error when the loop broke. */
   | { type: "down"; error: string | null };

@@ -3,13 +3,29 @@ import type { Libc } from "../../../ffi/libc/mod.ts";
 import type { AddressRules } from "../address-rules.ts";
 import type { Admission } from "../admission.ts";
 import type { LineSampler } from "../line-sampler.ts";
-import type { PlaneEvent } from "../plane.ts";
+import type { CloseReason, PlaneEvent } from "../plane.ts";
 import type { RateGates } from "../rate-gate.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
-import type { TcpWorkerSettings } from "../worker-protocol.ts";
+import type { StandingReport, TcpWorkerSettings } from "../worker-protocol.ts";
+import type { Acceptor } from "./listeners.ts";
 import type { PipePool } from "./pipes.ts";
 import type { Poller } from "./poller.ts";
-import type { TcpPort } from "./port.ts";
+
+/** A port that a worker has open, of whatever kind. */
+export interface WorkerPort extends Acceptor {
+  /** Ends whatever is on the port, and the port. */
+  close(reason: CloseReason): void;
+  /** Ends the connections that have said nothing and come from where nobody may come from now. */
+  dropBanned(): void;
+}
+
+/** A session that moves bytes, one fair turn after the other. */
+export interface TurnTaker {
+  /** In the loop's run queue; the loop's own note. */
+  queued: boolean;
+  /** True when there is more to do at once. One that is over does nothing. */
+  turn(): boolean;
+}
 
 export interface TcpContext {
   readonly libc: Libc;
@@ -26,8 +42,10 @@ export interface TcpContext {
   /** The clock as of this turn of the loop, ms. */
   now_ms: number;
   event(event: PlaneEvent): void;
-  /** Gives the port's session a turn soon. */
-  enqueue(port: TcpPort): void;
+  /** What is told of standing ports. */
+  standing(event: StandingReport): void;
+  /** Gives the session a turn soon. */
+  enqueue(session: TurnTaker): void;
   /** The port is over. */
-  remove(port: TcpPort): void;
+  remove(port: WorkerPort): void;
 }

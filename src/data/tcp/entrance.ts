@@ -8,7 +8,7 @@
  */
 import { EAGAIN, formatAddress, MSG_PEEK } from "../../../ffi/libc/mod.ts";
 import type { AdmissionLimit } from "../admission.ts";
-import { type Hello, parseHello, startsLikeHello } from "../hello.ts";
+import type { HelloForm } from "../hello-line.ts";
 import type { RejectStatus } from "../plane.ts";
 import { PROXY_HEADER_BYTES_MAX, type ProxySource, readProxyHeader } from "../proxy-header.ts";
 import { UnprovenConnections, type UnprovenOwner } from "../unproven.ts";
@@ -19,21 +19,26 @@ import type { Accepted } from "./listeners.ts";
 const NEWLINE = 10;
 
 /** The port that the connections have come to. */
-export interface EntranceOwner extends ConnectionOwner {
-  claimed(connection: Connection, hello: Hello): void;
+export interface EntranceOwner<H> extends ConnectionOwner {
+  claimed(connection: Connection, hello: H): void;
   refused(remote: string, status: RejectStatus, detail: string): void;
   shed(remote: string, limit: AdmissionLimit | "banned"): void;
 }
 
-export class TcpEntrance implements UnprovenOwner<Connection> {
+export class TcpEntrance<H> implements UnprovenOwner<Connection> {
   readonly #context: TcpContext;
-  readonly #owner: EntranceOwner;
+  readonly #owner: EntranceOwner<H>;
+  readonly #form: HelloForm<H>;
   readonly #unproven: UnprovenConnections<Connection>;
 
-  constructor({ context, owner }: { context: TcpContext; owner: EntranceOwner }) {
+  constructor(
+    options: { context: TcpContext; form: HelloForm<H>; owner: EntranceOwner<H> },
+  ) {
+    const { context, form, owner } = options;
     const { wheel, admission, settings } = context;
     this.#context = context;
     this.#owner = owner;
+    this.#form = form;
     this.#unproven = new UnprovenConnections({
       admission,
       wheel,
@@ -150,8 +155,8 @@ export class TcpEntrance implements UnprovenOwner<Connection> {
     if (bytes === null) return;
     const end = bytes.indexOf(NEWLINE);
     if (end < 0) {
-      if (!startsLikeHello(bytes)) {
-        this.#refuse(connection, "hello_error", 'the line does not start with "V4HELLO "');
+      if (!this.#form.line.startsLike(bytes)) {
+        this.#refuse(connection, "hello_error", this.#form.line.notOurs);
       } else if (bytes.length >= hello_bytes_max) {
         this.#refuse(connection, "hello_error", `no newline within ${hello_bytes_max} bytes`);
       } else if (connection.finished) {
@@ -160,7 +165,7 @@ export class TcpEntrance implements UnprovenOwner<Connection> {
       return;
     }
     libc.recv(connection.fd, scratch, end + 1, 0);
-    const hello = parseHello(scratch.subarray(0, end));
+    const hello = this.#form.parse(scratch.subarray(0, end));
     if (typeof hello === "string") return this.#refuse(connection, "hello_error", hello);
     this.#unproven.delete(connection);
     this.#owner.claimed(connection, hello);

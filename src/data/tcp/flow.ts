@@ -38,6 +38,7 @@ export class Flow {
   readonly #libc: Libc;
   readonly #pipes: PipePool;
   readonly #rates: SessionRates | null;
+  readonly #hold_bytes_max: number;
   #pipe: Pipe | null = null;
   #inPipe = 0;
   #sourceEnded = false;
@@ -47,14 +48,22 @@ export class Flow {
     pipes: PipePool;
     /** What the session counts against; null for no bound. */
     rates: SessionRates | null;
+    /** What may be inside at most; a whole pipe unless it is said. */
+    hold_bytes_max?: number;
     source: Connection;
     sink: Connection;
   }) {
     this.#libc = options.libc;
     this.#pipes = options.pipes;
     this.#rates = options.rates;
+    this.#hold_bytes_max = options.hold_bytes_max ?? PIPE_BYTES;
     this.source = options.source;
     this.sink = options.sink;
+  }
+
+  /** Bytes that have left the source and not reached the sink's socket. */
+  get holds_bytes(): number {
+    return this.#inPipe;
   }
 
   /** Moves up to about `budget_bytes`. */
@@ -90,7 +99,7 @@ export class Flow {
 
   /** Socket → pipe. Null means go on. */
   #fill(now_ms: number): FlowProgress | null {
-    let most = PIPE_BYTES;
+    let most = this.#hold_bytes_max;
     if (this.#rates) {
       most = Math.min(most, this.#rates.room(now_ms));
       if (most === 0) {

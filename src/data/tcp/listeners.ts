@@ -74,11 +74,19 @@ export interface Accepted {
   remote: string;
 }
 
+/** Sizes of a socket's buffers, as `setsockopt` wants them; 0 leaves them to the kernel's tuning. */
+export interface SocketBuffers {
+  readonly sndbuf_bytes: number;
+  readonly rcvbuf_bytes: number;
+}
+
 /** Who takes what a listener accepts. */
 export interface Acceptor {
   readonly port: number;
   /** Set once both ends are there. */
   readonly session: object | null;
+  /** Of the sockets that it takes, bytes, instead of the configuration's; 0 is the kernel's own. */
+  readonly buffers?: SocketBuffers;
   accept(accepted: Accepted): void;
 }
 
@@ -151,7 +159,10 @@ class Listener implements Watched {
     this.#acceptor = use.acceptor;
     this.#busy = use.busy;
     this.#closed = use.closed;
-    this.fd = listen(options.libc, options.settings, this.#port);
+    const { libc, settings } = options;
+    const { bind_address: host } = settings;
+    const buffers = use.acceptor.buffers ?? settings;
+    this.fd = listen(libc, { host, port: this.#port, buffers });
     options.poller.watch(this, EPOLLIN);
   }
 
@@ -214,8 +225,10 @@ class Listener implements Watched {
   }
 }
 
-function listen(libc: Libc, settings: TcpWorkerSettings, port: number): number {
-  const host = settings.bind_address;
+function listen(
+  libc: Libc,
+  { host, port, buffers }: { host: string; port: number; buffers: SocketBuffers },
+): number {
   const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = libc.socket(addressFamily(host), type, 0);
   if (fd < 0) throw libc.failure("socket");
@@ -228,8 +241,8 @@ function listen(libc: Libc, settings: TcpWorkerSettings, port: number): number {
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
   for (const [option, value] of KEEPALIVE) set(IPPROTO_TCP, option, value);
   set(IPPROTO_TCP, TCP_NODELAY, 1);
-  if (settings.sndbuf_bytes > 0) set(SOL_SOCKET, SO_SNDBUF, settings.sndbuf_bytes);
-  if (settings.rcvbuf_bytes > 0) set(SOL_SOCKET, SO_RCVBUF, settings.rcvbuf_bytes);
+  if (buffers.sndbuf_bytes > 0) set(SOL_SOCKET, SO_SNDBUF, buffers.sndbuf_bytes);
+  if (buffers.rcvbuf_bytes > 0) set(SOL_SOCKET, SO_RCVBUF, buffers.rcvbuf_bytes);
   const address = encodeAddress(host, port);
   const bound = libc.bind(fd, address, address.length) === 0;
   if (bound && libc.listen(fd, BACKLOG) === 0) return fd;

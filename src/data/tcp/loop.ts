@@ -13,12 +13,18 @@ import type { RateGates } from "../rate-gate.ts";
 import { ShedReports } from "../shed-reports.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
-import type { OpenOrder, SharedMemory, TcpWorkerSettings } from "../worker-protocol.ts";
-import type { TcpContext } from "./context.ts";
+import type {
+  OpenOrder,
+  SharedMemory,
+  StandingOrder,
+  TcpWorkerSettings,
+} from "../worker-protocol.ts";
+import type { TcpContext, TurnTaker, WorkerPort } from "./context.ts";
 import { TcpListeners } from "./listeners.ts";
 import { PipePool } from "./pipes.ts";
 import { Poller } from "./poller.ts";
 import { TcpPort } from "./port.ts";
+import { StandingPort } from "./standing-port.ts";
 
 /** A hello is at most 4 KiB; a refused peer's leftovers are read away in pieces of this. */
 const SCRATCH_BYTES = 64 * 1024;
@@ -30,11 +36,11 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
   readonly #poller: Poller;
   readonly #wheel: TimerWheel;
   readonly #pipes: PipePool;
-  readonly #ports = new Map<number, TcpPort>();
+  readonly #ports = new Map<number, WorkerPort>();
   readonly #context: TcpContext;
   readonly #listeners: TcpListeners;
   readonly #shed: ShedReports;
-  #runnable: TcpPort[] = [];
+  #runnable: TurnTaker[] = [];
   #stopping = false;
 
   constructor(options: {
@@ -73,7 +79,8 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
         if (event.type === "shed") this.#shed.add(event, this.#context.now_ms);
         else channel.event(event);
       },
-      enqueue: (port) => this.#enqueue(port),
+      standing: (event) => channel.standing(event),
+      enqueue: (session) => this.#enqueue(session),
       remove: (port) => {
         this.#ports.delete(port.port);
         this.#listeners.rest(port);
@@ -123,7 +130,8 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
   open(order: OpenOrder): void {
     const { port } = order;
     const counters = new CounterRow(this.#memory.counters, order.row);
-    const opened = new TcpPort({ context: this.#context, order, counters });
+    const options = { context: this.#context, order, counters };
+    const opened = order.standing ? new StandingPort(options) : new TcpPort(options);
     try {
       this.#listeners.open(opened);
     } catch (error) {
@@ -139,6 +147,13 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
 
   release(port: number): void {
     this.#ports.get(port)?.close("released");
+  }
+
+  standing(order: StandingOrder): void {
+    const port = this.#ports.get(order.port);
+    if (!(port instanceof StandingPort)) return;
+    if (order.type === "stop_session") port.stopSession(order.reason);
+    else port.dropWaiting();
   }
 
   changeBans({ added, removed }: { added: readonly string[]; removed: readonly string[] }): void {
@@ -158,11 +173,10 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     this.#stopping = true;
   }
 
-  #enqueue(port: TcpPort): void {
-    const session = port.session;
-    if (!session || session.queued) return;
+  #enqueue(session: TurnTaker): void {
+    if (session.queued) return;
     session.queued = true;
-    this.#runnable.push(port);
+    this.#runnable.push(session);
   }
 
   /** Everyone who could move at the start of the turn moves once. */
@@ -170,10 +184,9 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     const turn = this.#runnable;
     if (turn.length === 0) return;
     this.#runnable = [];
-    for (const port of turn) {
-      const session = port.session!;
+    for (const session of turn) {
       session.queued = false;
-      if (session.turn()) this.#enqueue(port);
+      if (session.turn()) this.#enqueue(session);
     }
   }
 }

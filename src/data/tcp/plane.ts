@@ -11,13 +11,18 @@ export class TcpPlane extends WorkerPlane {
     { config, listener, rates }: { config: Config; listener: PlaneListener; rates?: RateBook },
   ) {
     const workers = config.gateway.tcp_workers;
-    const settings = (config: Config): TcpWorkerSettings => ({
-      ...commonSettings(config, { workers }),
-      sndbuf_bytes: config.zeromq.sndbuf,
-      rcvbuf_bytes: config.zeromq.rcvbuf,
-      linger_ms: config.zeromq.linger * 1000,
-    });
+    const settings = (config: Config) => tcpSettings(config, { workers });
     const ports = (config: Config) => config.zeromq.port_range;
     super({ kind: "zmq", worker: "tcp", workers, config, ports, settings, listener, rates });
   }
+}
+
+/** The rules of TCP workers, of those of standing ports as well. */
+export function tcpSettings(config: Config, { workers }: { workers: number }): TcpWorkerSettings {
+  return {
+    ...commonSettings(config, { workers }),
+    sndbuf_bytes: config.zeromq.sndbuf,
+    rcvbuf_bytes: config.zeromq.rcvbuf,
+    linger_ms: config.zeromq.linger * 1000,
+  };
 }

@@ -5,20 +5,20 @@
 import { FIONREAD, type Libc } from "../../../ffi/libc/mod.ts";
 import type { AdmissionLimit } from "../admission.ts";
 import type { CounterRow } from "../counters.ts";
-import type { Hello } from "../hello.ts";
+import { type Hello, V4_HELLO } from "../hello.ts";
 import type { CloseReason, RejectStatus, Role } from "../plane.ts";
 import { PortEvents } from "../port-events.ts";
 import { Seats } from "../seats.ts";
 import type { OpenOrder } from "../worker-protocol.ts";
 import type { Connection } from "./connection.ts";
-import type { TcpContext } from "./context.ts";
+import type { TcpContext, WorkerPort } from "./context.ts";
 import { type EntranceOwner, TcpEntrance } from "./entrance.ts";
-import type { Accepted, Acceptor } from "./listeners.ts";
+import type { Accepted } from "./listeners.ts";
 import { TcpSession } from "./session.ts";
 
 const count = new Int32Array(1);
 
-export class TcpPort implements EntranceOwner, Acceptor {
+export class TcpPort implements EntranceOwner<Hello>, WorkerPort {
   readonly port: number;
   readonly session_id: string;
   readonly #context: TcpContext;
@@ -26,7 +26,7 @@ export class TcpPort implements EntranceOwner, Acceptor {
   readonly #counters: CounterRow;
   readonly #events: PortEvents;
   readonly #seats: Seats<Connection>;
-  readonly #entrance: TcpEntrance;
+  readonly #entrance: TcpEntrance<Hello>;
   #session: TcpSession | null = null;
   #closed = false;
 
@@ -44,7 +44,7 @@ export class TcpPort implements EntranceOwner, Acceptor {
     this.#counters = options.counters;
     this.#events = new PortEvents({ port, session_id, tell: context.event });
     this.#seats = new Seats({ session_id, proofs });
-    this.#entrance = new TcpEntrance({ context, owner: this });
+    this.#entrance = new TcpEntrance({ context, form: V4_HELLO, owner: this });
   }
 
   get session(): TcpSession | null {
@@ -61,7 +61,6 @@ export class TcpPort implements EntranceOwner, Acceptor {
     this.#entrance.accept(accepted);
   }
 
-  /** Ends the connections that have said nothing and come from where nobody may come from now. */
   dropBanned(): void {
     this.#entrance.dropBanned();
   }
