@@ -18,6 +18,7 @@ const ALONE: ReadonlySet<string> = new Set([
   "e2e/broadcasts.test.ts",
   "e2e/endurance.test.ts",
   "e2e/srt-impaired.test.ts",
+  "e2e/tools-lossy.test.ts",
 ]);
 
 export interface TestFile {

@@ -8,17 +8,13 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FrontEndResult } from "../../src/tools/video/front-end.ts";
-import type { TransportReport } from "../../src/tools/video/report.ts";
-import { within } from "../harness/deadline.ts";
 import { GatewayProcess } from "../harness/gateway-process.ts";
-import { LossyPath } from "../harness/lossy-path.ts";
 import { announcedRandom } from "../harness/random.ts";
-import { commandLine, plainEnvironment, repository, runtimeUnderTest } from "../harness/runtime.ts";
+import { Tool } from "../harness/tool.ts";
 
 setDefaultTimeout(60_000);
 const random = announcedRandom("tools");
@@ -27,75 +23,6 @@ const small_file = join(folder, "small.bin");
 const large_file = join(folder, "large.bin");
 writeFileSync(small_file, random.bytes(3_000_001));
 writeFileSync(large_file, random.bytes(6_000_000));
-
-/** A tool that was started: its output, and events in it. */
-class Tool {
-  stdout = "";
-  stderr = "";
-  readonly #child: ChildProcess;
-  readonly #waiting = new Set<() => void>();
-  readonly exit: Promise<number>;
-
-  constructor(args: string[]) {
-    const [command, command_args] = commandLine(runtimeUnderTest(), args);
-    const child = spawn(command, command_args, {
-      cwd: repository,
-      env: plainEnvironment(),
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    this.#child = child;
-    child.stdout.on("data", (text) => this.#hear(() => this.stdout += text));
-    child.stderr.on("data", (text) => this.#hear(() => this.stderr += text));
-    this.exit = new Promise((resolve) => {
-      child.once("close", (code, signal) => resolve(code ?? (signal === "SIGKILL" ? 137 : 1)));
-    });
-  }
-
-  /** Resolves when the tool has written something that fits, on either output. */
-  wrote(pattern: RegExp): Promise<void> {
-    const seen = new Promise<void>((resolve, reject) => {
-      const look = () => {
-        if (!pattern.test(this.stdout) && !pattern.test(this.stderr)) return;
-        this.#waiting.delete(look);
-        resolve();
-      };
-      this.#waiting.add(look);
-      look();
-      void this.exit.then((code) =>
-        reject(new Error(`ended with ${code}:\n${this.stdout}${this.stderr}`))
-      );
-    });
-    // A tool that is killed while a test ends early has nobody left to tell.
-    seen.catch(() => {});
-    return within(`${pattern} from a tool`, seen);
-  }
-
-  async exited(): Promise<number> {
-    return await within("the tool's end", this.exit, 40_000);
-  }
-
-  signal(name: NodeJS.Signals): void {
-    this.#child.kill(name);
-  }
-
-  reports(): TransportReport[] {
-    return this.stdout.trim().split("\n").filter((line) => line !== "").map((line) =>
-      JSON.parse(line)
-    );
-  }
-
-  async kill(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      this.#child.kill("SIGKILL");
-    }
-    await this.exit;
-  }
-
-  #hear(take: () => void): void {
-    take();
-    for (const look of this.#waiting) look();
-  }
-}
 
 const cleanups: (() => Promise<void>)[] = [];
 let gateway: GatewayProcess;
@@ -269,62 +196,5 @@ describe("tools", () => {
     await be.wrote(/"status":"registered"[^]*"status":"registered"/);
     const fe = tool("video-fe", ...addr, "--file", small_file, "--zmq");
     expect(await fe.exited()).toBe(0);
-  });
-});
-
-describe("tools over a path with losses", () => {
-  async function lossyPath(to: GatewayProcess): Promise<LossyPath> {
-    const { ports } = to;
-    const path = new LossyPath({ host: "127.0.0.2", target: "127.0.0.1", ports, random });
-    await path.start();
-    cleanups.push(() => path.close());
-    return path;
-  }
-
-  test("what SRT repairs is counted, and every byte comes back", async () => {
-    // Time enough to repair even when this machine is busy: the larger latency of both ends counts.
-    const patient = await GatewayProcess.start({
-      tcp_ports: 1,
-      srt_ports: 1,
-      settings: { gosrt: { latency: 500 } },
-    });
-    cleanups.push(() => patient.kill());
-    await backEnd("be-lossy", patient);
-    const path = await lossyPath(patient);
-    const fe = tool(
-      "video-fe",
-      ...at("127.0.0.2", patient),
-      ...["--file", large_file, "--srt", "--rate_mbps", "16"],
-    );
-    // Not from the start: until libsrt has measured the round trip, it asks again too late.
-    await fe.wrote(/srt sending /);
-    path.loss = 0.01;
-    expect(await fe.exited()).toBe(0);
-    const [report] = fe.reports();
-    expect(report.bytes_equal).toBe(true);
-    expect(report.srt_loss_packets).toBeGreaterThan(0);
-    expect(report.srt_retransmitted_packets).toBeGreaterThan(0);
-  });
-
-  test("what SRT gives up is not hidden", async () => {
-    const be = await backEnd("be-outage");
-    const path = await lossyPath(gateway);
-    const fe = tool(
-      "video-fe",
-      ...at("127.0.0.2"),
-      ...["--file", large_file, "--srt", "--rate_mbps", "16"],
-    );
-    await fe.wrote(/srt sending .* echoed [1-9]/);
-    path.dropNext(3000);
-    expect(await fe.exited()).toBe(1);
-    const [report] = fe.reports();
-    expect(report.bytes_equal).toBe(false);
-    expect(report.sent_bytes).toBe(6_000_000);
-    expect(report.echo_frames).toBeLessThan(report.sent_frames);
-    expect(report.echo_frames).toBeGreaterThan(0);
-    expect(report.error).toMatch(/of 92 frames came back/);
-    // The back end was not thrown by the hole either: frames after the outage came back.
-    await be.wrote(/"status":"session_stop"/);
-    expect(report.srt_loss_packets).toBeGreaterThan(0);
   });
 });
