@@ -74,7 +74,7 @@ export class RegistrationsView {
       many: "registrations",
       empty: "Nobody is registered.",
       columns,
-      cards_below_px: 600,
+      cards_below_px: 540,
       keyOf: ({ role, id }) => endKey(role, id),
       textOf: ({ role, id, remote, principal }) => `${role} ${id} ${remote} ${principal}`,
       sort: { column: 1, descending: false },
