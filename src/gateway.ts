@@ -26,6 +26,7 @@ import { type AccessFiles, readAccessFiles } from "./access/access-files.ts";
 import { isLoopback } from "./config/loopback.ts";
 import { formatPortRange } from "./config/port-range.ts";
 import { ConfigError } from "./config/problem.ts";
+import { rlx1Ranges } from "./config/rlx1-section.ts";
 import type { Config } from "./config/schema.ts";
 import { Broadcasts } from "./control/broadcasts.ts";
 import { ListenError } from "./control/listeners.ts";
@@ -41,9 +42,12 @@ import {
   type RejectStatus,
 } from "./data/plane.ts";
 import { RateBook } from "./data/rate-book.ts";
+import type { StandingListener, StandingPlane } from "./data/standing.ts";
 import { SrtPlane, srtPortRange } from "./data/srt/plane.ts";
+import { TcpStandingPlane } from "./data/tcp/standing-plane.ts";
 import { TcpPlane } from "./data/tcp/plane.ts";
 import { Journal } from "./observe/journal.ts";
+import { Rlx1 } from "./planes/rlx1/rlx1.ts";
 import type { Log } from "./observe/log.ts";
 import { SetupTimes } from "./observe/setup-times.ts";
 import { BlockedPorts } from "./sessions/blocked-ports.ts";
@@ -90,6 +94,13 @@ export type PlaneFactory = (
   options: { config: Config; listener: PlaneListener; rates: RateBook },
 ) => Plane;
 
+/** Makes the plane of standing ports, likewise. */
+export type StandingPlaneFactory = (
+  options: { config: Config; ports_max: number; listener: StandingListener; rates: RateBook },
+) => StandingPlane;
+
+const REAL_STANDING_PLANE: StandingPlaneFactory = (options) => new TcpStandingPlane(options);
+
 const REAL_PLANES: PerPlane<PlaneFactory> = {
   zmq: (options) => new TcpPlane(options),
   srt: (options) => new SrtPlane(options),
@@ -125,6 +136,8 @@ export class Gateway {
   readonly #streams: StreamBoard;
   readonly #control: ControlServer;
   readonly #broadcasts: Broadcasts;
+  /** The first generation, where it is configured. */
+  readonly #rlx1: Rlx1 | null;
   readonly #operations: Operations;
   readonly #journal: Journal;
   readonly #setup = new SetupTimes();
@@ -144,6 +157,7 @@ export class Gateway {
       log: Log;
       version: string;
       planes?: PerPlane<PlaneFactory>;
+      standing_plane?: StandingPlaneFactory;
       /** The files that `auth` names; read here unless that has been done. */
       files?: AccessFiles;
       /** Reads the configuration anew, or throws a {@link ConfigError}; absent: it cannot change. */
@@ -161,14 +175,15 @@ export class Gateway {
     this.#runtime = options.runtime ?? "";
     this.#logLinesLost = options.logLinesLost ?? (() => 0);
     const make = options.planes ?? REAL_PLANES;
+    const makeStanding = options.standing_plane ?? REAL_STANDING_PLANE;
     this.#config = config;
     this.#log = log;
     this.#version = options.version;
     this.#load = options.load ?? null;
     this.#setLogLevel = options.setLogLevel ?? (() => {});
     const rates = this.#rates = new RateBook({
-      // And the one of SRT.
-      workers_max: config.gateway.tcp_workers + 1,
+      // And the one of SRT; v1 has TCP workers of its own.
+      workers_max: config.gateway.tcp_workers * (config.rlx1 === undefined ? 1 : 2) + 1,
     });
     this.#planes = {
       zmq: make.zmq({ config, listener: this.#listener("zmq"), rates }),
@@ -196,6 +211,7 @@ export class Gateway {
       onBannedNetworks: (networks) => {
         planes.zmq.setBans(networks);
         planes.srt.setBans(networks);
+        this.#rlx1?.plane.setBans(networks);
       },
     });
     const { accounts } = access;
@@ -224,7 +240,6 @@ export class Gateway {
       encrypts_single_sessions: () => planes.srt.encrypts_single_sessions ?? true,
       onGranted: (setup_ms) => this.#setup.add(setup_ms),
     });
-    this.#drain = new Drain({ broker: this.#broker, sessions, log });
     this.#control = new ControlServer({
       config,
       access,
@@ -236,6 +251,16 @@ export class Gateway {
         "/streams": { read: () => this.#streams.list(), local_only: true },
       },
     });
+    this.#rlx1 = config.rlx1 === undefined ? null : new Rlx1({
+      config,
+      access,
+      host: this.#control,
+      log,
+      refusing: () => this.#broker.refusing,
+      makePlane: ({ ports_max, listener }) => makeStanding({ config, ports_max, listener, rates }),
+    });
+    if (this.#rlx1 !== null) this.#control.invite(this.#rlx1);
+    this.#drain = new Drain({ broker: this.#broker, sessions, log, others: this.#rlx1 });
     const telemetry = new Telemetry({ planes, sessions, log });
     this.#broadcasts = new Broadcasts({
       audience: this.#control,
@@ -260,6 +285,7 @@ export class Gateway {
       connections: () => this.#control.snapshot(),
       figures: (port) => telemetry.figures(port),
       reload: (by) => this.reload(by),
+      rlx1: this.#rlx1?.orders ?? null,
     });
   }
 
@@ -286,6 +312,7 @@ export class Gateway {
           ...(tls_port === null ? {} : { tls_port }),
           zmq_ports: `${zeromq.port_range.first}-${zeromq.port_range.last}`,
           srt_ports: this.#srtPorts(),
+          ...this.#rlx1Ports(),
         },
         "the gateway serves",
       );
@@ -328,7 +355,7 @@ export class Gateway {
       started_at_unix_ms: this.#started_at_unix_ms,
       connections: this.#control.snapshot(),
       drain: this.#drain.snapshot(),
-      sessions: this.#sessions.size,
+      sessions: this.#sessions.size + (this.#rlx1?.size ?? 0),
       waiting_requests: this.#broker.snapshot().waiting,
       port_state: portState(this.#pools),
       planes: [this.#planes.zmq.snapshot(), this.#planes.srt.snapshot()],
@@ -343,7 +370,11 @@ export class Gateway {
   /** Whether every data worker turns: see {@link Plane.beat}. For the watchdog. */
   async beat(within_ms: number): Promise<boolean> {
     const { zmq, srt } = this.#planes;
-    const turned = await Promise.all([zmq.beat(within_ms), srt.beat(within_ms)]);
+    const turned = await Promise.all([
+      zmq.beat(within_ms),
+      srt.beat(within_ms),
+      this.#rlx1?.plane.beat(within_ms) ?? true,
+    ]);
     return turned.every(Boolean);
   }
 
@@ -365,6 +396,7 @@ export class Gateway {
       changes = changesBetween(this.#config, this.#load());
       refuseContradictions(changes);
       for (const plane of Object.values(this.#planes)) plane.check(changes.config);
+      this.#rlx1?.check(changes.config);
       files = readAccessFiles(changes.config);
     } catch (error) {
       this.#log.error(
@@ -396,6 +428,7 @@ export class Gateway {
     for (const plane of Object.values(this.#planes)) plane.apply(config);
     this.#sessions.apply(config);
     this.#control.apply(config);
+    this.#rlx1?.apply(config);
     this.#access.apply(config, files);
     for (const rate of this.#access.accounts.rates()) this.#rates.set(rate);
     this.#broker.apply(config);
@@ -409,6 +442,14 @@ export class Gateway {
     const shared = shared_port === "off" ? "" : formatPortRange(shared_port);
     if (mode === "shared") return `${shared} (shared)`;
     return formatPortRange(port_range) + (shared && `, ${shared} (shared)`);
+  }
+
+  /** Where v1 is served, in words. */
+  #rlx1Ports() {
+    const { rlx1 } = this.#config;
+    if (rlx1 === undefined) return {};
+    const { zmq, srt } = rlx1Ranges(rlx1);
+    return { rlx1_zmq_ports: formatPortRange(zmq), rlx1_srt_ports: formatPortRange(srt) };
   }
 
   #startAccess(): void {
@@ -425,9 +466,10 @@ export class Gateway {
   }
 
   async #startPlanes(): Promise<void> {
-    const [zmq, srt] = await Promise.allSettled([
+    const [zmq, srt, rlx1] = await Promise.allSettled([
       this.#planes.zmq.start(),
       this.#planes.srt.start(),
+      this.#rlx1?.start(),
     ]);
     if (zmq.status === "rejected") {
       throw new GatewayStartError(
@@ -443,6 +485,13 @@ export class Gateway {
         srt.reason,
       );
     }
+    if (rlx1.status === "rejected") {
+      throw new GatewayStartError(
+        "TCP_PLANE_UNAVAILABLE",
+        `the TCP data plane of relay_X v1 cannot start: ${reasonOf(rlx1.reason)}`,
+        rlx1.reason,
+      );
+    }
   }
 
   async #startControl(): Promise<{ control_port: number; tls_port: number | null }> {
@@ -455,7 +504,11 @@ export class Gateway {
       }
       const { bind_address } = this.#config.gateway;
       const { key, port } = error;
-      const what = key === "tls.port" ? "port for TLS" : "control port";
+      const what = key === "tls.port"
+        ? "port for TLS"
+        : key === "rlx1.control_port"
+        ? "control port of v1"
+        : "control port";
       throw new GatewayStartError(
         "CONTROL_PORT_UNAVAILABLE",
         `the ${what} ${port} cannot be opened on ${bind_address}: ${reasonOf(error)}; ` +
@@ -503,10 +556,12 @@ export class Gateway {
     this.#control.stopAccepting();
     this.#broker.stop();
     this.#sessions.releaseUnpaired();
-    await within(this.#sessions.whenEmpty(), shutdown_timeout);
-    const cut = this.#sessions.size;
+    this.#rlx1?.stopServing();
+    await within(this.#whenEmpty(), shutdown_timeout);
+    const cut = this.#sessions.size + (this.#rlx1?.size ?? 0);
     this.#sessions.releaseAll();
-    await within(this.#sessions.whenEmpty(), RELEASE_MS_MAX);
+    this.#rlx1?.endAll("released");
+    await within(this.#whenEmpty(), RELEASE_MS_MAX);
     this.#state = "Stopped";
     await this.#control.close();
     await this.#end();
@@ -524,10 +579,16 @@ export class Gateway {
     await Promise.allSettled([
       this.#planes.zmq.close(),
       this.#planes.srt.close(),
+      this.#rlx1?.close(),
       this.#admin?.close(),
     ]);
     // Last, so that what sessions have carried until their end is kept.
     await this.#access.close();
+  }
+
+  /** No session is left, of neither generation. */
+  async #whenEmpty(): Promise<void> {
+    await Promise.all([this.#sessions.whenEmpty(), this.#rlx1?.whenEmpty()]);
   }
 
   /** The page `GET /status`. */

@@ -60,6 +60,15 @@ export const portCounts = z.object({
   blocked: count,
 });
 
+/** Ports of relay_X v1 by what is on them. */
+const standingCounts = z.object({
+  total: count,
+  empty: count,
+  ready: count,
+  busy: count,
+  closed: count,
+});
+
 /** What the gateway does; `draining` may be taken back, `Stopping` may not. */
 export const gatewayAnswer = z.object({
   state: z.enum(["Starting", "Running", "Draining", "Stopping", "Stopped"]),
@@ -81,6 +90,14 @@ export const gatewayAnswer = z.object({
     /** Of each worker: the longest turn of its loop in the last second, ms; null when it hangs. */
     loop_lag_ms: z.array(z.number().nullable()),
   })),
+  /** Relay_X v1, where it is served; its sessions and bytes are in the other figures as well. */
+  rlx1: z.object({
+    front_ends: count,
+    back_ends: count,
+    leases: count,
+    sessions: count,
+    ports: z.object({ zmq: standingCounts, srt: standingCounts }),
+  }).optional(),
   /** Since the start; sessions that run included. */
   bytes: z.object({
     zmq: z.object({ up: count, down: count }),

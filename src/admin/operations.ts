@@ -1,6 +1,6 @@
 /** The gateway as the admin side sees it: what is there as plain rows, and the orders it carries out. */
 import { BanError } from "../access/bans.ts";
-import type { Plane, PortCounters } from "../data/plane.ts";
+import type { Plane, PlaneSnapshot, PortCounters } from "../data/plane.ts";
 import type { Role } from "../data/plane.ts";
 import type { Broker } from "../sessions/broker.ts";
 import type { Drain } from "../sessions/drain.ts";
@@ -38,6 +38,18 @@ export interface BanBook {
   unban(subject: string, by: string): boolean;
 }
 
+/** What of relay_X v1 is shown and ordered here. */
+export interface FirstGeneration {
+  snapshot(): NonNullable<GatewayAnswer["rlx1"]>;
+  carried(): GatewayAnswer["bytes"];
+  planeSnapshot(): PlaneSnapshot;
+  registrationRows(): RegistrationRow[];
+  sessionRows(): SessionRow[];
+  end(session_id: string, order: { reason: string; by: string }): boolean;
+  /** How many registrations there were, or null, and how many sessions of theirs have ended. */
+  kick(role: Role, id: string, order: { sessions: boolean; by: string }): number | null;
+}
+
 export interface OperationsOptions {
   version: string;
   protocol: string;
@@ -57,6 +69,8 @@ export interface OperationsOptions {
   /** Null before the first interval is over. */
   figures: (port: SessionPort) => PortFigures | null;
   reload: (by: string) => Promise<ReloadAnswer>;
+  /** Null where v1 is not served. */
+  rlx1?: FirstGeneration | null;
 }
 
 export class Operations implements AdminSource {
@@ -70,6 +84,7 @@ export class Operations implements AdminSource {
     const { version, protocol, planes, sessions, broker, drain } = this.#options;
     const state = this.#options.state();
     const draining = drain.snapshot();
+    const rlx1 = this.#options.rlx1?.snapshot();
     return {
       state: state === "Running" && draining !== null ? "Draining" : state,
       version,
@@ -78,11 +93,12 @@ export class Operations implements AdminSource {
       now_unix_ms: Date.now(),
       drain: draining,
       connections: this.#options.connections(),
-      sessions: sessions.size,
+      sessions: sessions.size + (rlx1?.sessions ?? 0),
       waiting_requests: broker.snapshot().waiting,
       port_state: { zmq: this.#map("zmq").counts, srt: this.#map("srt").counts },
       planes: [planes.zmq.snapshot(), planes.srt.snapshot()],
-      bytes: sessions.carried(),
+      bytes: sumOf(sessions.carried(), this.#options.rlx1?.carried()),
+      ...(rlx1 === undefined ? {} : { rlx1 }),
     };
   }
 
@@ -92,7 +108,7 @@ export class Operations implements AdminSource {
 
   registrations(): RegistrationRow[] {
     const { registry } = this.#options;
-    return [...registry.parties()].map((party) => ({
+    const second = [...registry.parties()].map((party) => ({
       role: party.role,
       id: party.id,
       remote: party.remote,
@@ -102,15 +118,19 @@ export class Operations implements AdminSource {
       principal: party.principal,
       tls: party.tls,
     }));
+    return [...second, ...this.#options.rlx1?.registrationRows() ?? []];
   }
 
   sessions(): SessionRow[] {
-    return [...this.#options.sessions.all()].map((session) => this.#row(session));
+    const second = [...this.#options.sessions.all()].map((session) => this.#row(session));
+    return [...second, ...this.#options.rlx1?.sessionRows() ?? []];
   }
 
   session(session_id: string): SessionRow | null {
     const session = this.#options.sessions.get(session_id);
-    return session === undefined ? null : this.#row(session);
+    if (session !== undefined) return this.#row(session);
+    const first = this.#options.rlx1?.sessionRows() ?? [];
+    return first.find((one) => one.session_id === session_id) ?? null;
   }
 
   streams() {
@@ -122,7 +142,9 @@ export class Operations implements AdminSource {
   }
 
   kickSession(session_id: string, by: string): boolean {
-    return this.#options.sessions.end(session_id, { reason: "kicked", by });
+    const order = { reason: "kicked", by } as const;
+    return this.#options.sessions.end(session_id, order) ||
+      (this.#options.rlx1?.end(session_id, order) ?? false);
   }
 
   kickRegistration(
@@ -132,7 +154,9 @@ export class Operations implements AdminSource {
   ): number | null {
     const { registry, sessions } = this.#options;
     const party = registry.find(role, id);
-    if (party === undefined) return null;
+    if (party === undefined) {
+      return this.#options.rlx1?.kick(role, id, { sessions: also_sessions, by }) ?? null;
+    }
     party.dismiss("kicked by an operator");
     if (!also_sessions) return 1;
     const theirs = [...sessions.all()].filter((one) =>
@@ -233,6 +257,19 @@ export class Operations implements AdminSource {
       bottleneck_down: counters?.bottleneck_down ?? "unknown",
     };
   }
+}
+
+/** What both generations have carried. */
+function sumOf(
+  second: GatewayAnswer["bytes"],
+  first: GatewayAnswer["bytes"] | undefined,
+): GatewayAnswer["bytes"] {
+  if (first === undefined) return second;
+  const sum = (kind: "zmq" | "srt") => ({
+    up: second[kind].up + first[kind].up,
+    down: second[kind].down + first[kind].down,
+  });
+  return { zmq: sum("zmq"), srt: sum("srt") };
 }
 
 /** What is wrong with a ban is the mistake of whoever ordered it. */

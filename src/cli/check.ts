@@ -1,10 +1,11 @@
 /** `relayx check`: what a configuration would serve, or everything that is wrong with it. */
 import { readAccessFiles } from "../access/access-files.ts";
-import { ConfigError } from "../config/problem.ts";
+import { ConfigError, formatProblem } from "../config/problem.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { loadWithFiles } from "../config/load-with-files.ts";
 import { formatPortRange, portCount } from "../config/port-range.ts";
 import { CommandExit, EXIT } from "./exit-code.ts";
+import { rlx1Ranges } from "../config/rlx1-section.ts";
 import type { Surroundings } from "./program.ts";
 
 export function check(options: { path: string | undefined; around: Surroundings }): void {
@@ -12,6 +13,9 @@ export function check(options: { path: string | undefined; around: Surroundings 
   try {
     const loaded = loadWithFiles({ path, env: around.env });
     readAccessFiles(loaded.config);
+    for (const warning of loaded.warnings) {
+      around.stderr(`warning: ${formatProblem(warning)}\n`);
+    }
     around.stdout(`${summary(loaded)}\n`);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -33,8 +37,19 @@ export function summary({ config, source }: LoadedConfig): string {
   const sink = logging.output === "console" ? "the console" : logging.file_path;
   return `${source ?? "the defaults"}: valid; control ${host}:${control}${tls_summary}, ` +
     `TCP ports ${formatPortRange(zeromq.port_range)} (${portCount(zeromq.port_range)}), ` +
-    `${srtSummary(config)}, ` +
+    `${srtSummary(config)}, ` + rlx1Summary(config) +
     `log ${logging.level} as ${logging.format} to ${sink}`;
+}
+
+/** Where relay_X v1 is served, where it is. */
+function rlx1Summary({ rlx1, gateway }: LoadedConfig["config"]): string {
+  if (rlx1 === undefined) return "";
+  const { zmq, srt } = rlx1Ranges(rlx1);
+  const own = rlx1.control_port === 0 || rlx1.control_port === gateway.tcp_port
+    ? ""
+    : ` with control port ${rlx1.control_port}`;
+  return `relay_X v1${own} on TCP ports ${formatPortRange(zmq)} and ${formatPortRange(srt)} ` +
+    `(${portCount(zmq) + portCount(srt)}), `;
 }
 
 /** Where sessions and named streams are served over SRT. */

@@ -40,6 +40,7 @@ export async function start(
     pid: process.pid,
     config: source ?? "defaults",
   }, "relayx is starting");
+  tellWarnings(log, loaded);
 
   const { Gateway } = await import("../gateway.ts");
   const gateway = new Gateway({
@@ -47,7 +48,11 @@ export async function start(
     files,
     log,
     version: PRODUCT_VERSION,
-    load: () => loadWithFiles({ path, env: around.env }).config,
+    load: () => {
+      const again = loadWithFiles({ path, env: around.env });
+      tellWarnings(log, again);
+      return again.config;
+    },
     setLogLevel: (level) => log.setLevel(level),
     protocol: PROTOCOL_VERSION,
     runtime: runtimeVersion(),
@@ -70,6 +75,16 @@ export async function start(
     }),
   });
   return await service.run();
+}
+
+/** What is taken as it is and probably not meant so. */
+function tellWarnings(log: OpenLog, { warnings }: LoadedConfig): void {
+  for (const { key, found, allowed } of warnings) {
+    log.warn(
+      { status: "config_warning", setting: key, found, allowed },
+      "the configuration has a value that is probably not meant so",
+    );
+  }
 }
 
 /** A log file that cannot be written is a wrong value of `logging.file_path`. */

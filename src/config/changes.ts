@@ -26,6 +26,10 @@ const RESTART_KEYS: ReadonlySet<string> = new Set([
   "logging.max_age",
   "logging.compress",
   "state.directory",
+  "rlx1.control_port",
+  "rlx1.ring_buffer_size",
+  "rlx1.secret",
+  "rlx1.public_key",
 ]);
 
 export interface Changes {
@@ -42,7 +46,12 @@ export function changesBetween(running: Config, wanted: Config): Changes {
   const config = structuredClone(wanted);
   const applied: string[] = [];
   const needs_restart: string[] = [];
+  if ((running.rlx1 === undefined) !== (wanted.rlx1 === undefined)) {
+    needs_restart.push("rlx1");
+    config.rlx1 = running.rlx1;
+  }
   for (const section of Object.keys(wanted) as (keyof Config)[]) {
+    if (running[section] === undefined || config[section] === undefined) continue;
     const before = running[section] as Section;
     const after = config[section] as Section;
     for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {

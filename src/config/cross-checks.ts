@@ -3,6 +3,7 @@ import { isLoopback } from "./loopback.ts";
 import type { Config } from "./schema.ts";
 import { AUTH_CHECKS } from "./auth-checks.ts";
 import { formatPortRange } from "./port-range.ts";
+import { RLX1_CHECKS } from "./rlx1-checks.ts";
 
 /** A broken rule. The first of `keys` that somebody has set is the one to be corrected. */
 export interface CrossFinding {
@@ -203,6 +204,7 @@ const CHECKS: readonly CrossCheck[] = [
       },
   },
   ...AUTH_CHECKS,
+  ...RLX1_CHECKS,
   withinLimit("unproven_per_address_max", "unproven_max"),
   withinLimit("srt_unproven_per_address_max", "srt_unproven_max"),
   withinLimit("waiting_requests_per_client_max", "waiting_requests_max"),

@@ -6,11 +6,13 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { z } from "zod";
 import { FileProblem, readBoundedFile } from "./bounded-file.ts";
-import { crossCheck } from "./cross-checks.ts";
+import { crossCheck, type CrossFinding } from "./cross-checks.ts";
 import { type Environment, type Override, readEnvironment } from "./environment.ts";
 import { allowedInstead } from "./keys.ts";
 import { ConfigError, type ConfigProblem, describeValue } from "./problem.ts";
 import { type Config, configSchema } from "./schema.ts";
+import { renameSections, supplyV1Defaults, takeEnvFile } from "./v1-form.ts";
+import { warningsOf } from "./warnings.ts";
 import { parseYaml, type Path, type YamlSource } from "./yaml-source.ts";
 
 /** The greatest configuration file; far beyond any real one. */
@@ -29,6 +31,8 @@ export interface LoadedConfig {
   config: Config;
   /** The file that was read, as it was named; null where there was none. */
   source: string | null;
+  /** What is taken as it is and probably not meant so. */
+  warnings: ConfigProblem[];
   /** A problem with a value that only shows when it is used, with the value's place. */
   problem(key: string, code: string, found: string, allowed: string): ConfigProblem;
 }
@@ -40,14 +44,29 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const yaml = file === null ? null : parseYaml(file.name, file.text);
   const tree = yaml === null ? { logging: { output: "console" } } : structuredCopy(yaml.tree);
   const { overrides, problems } = readEnvironment(options.env);
+  const v1 = renameSections(tree);
   applyOverrides(tree, overrides);
+  supplyV1Defaults(tree, v1);
+  const env_file = source === null ? null : takeEnvFile(tree, source);
+  problems.push(...env_file?.problems ?? []);
 
-  const place = (path: Path, what: "key" | "value") => placeOf(path, what, source, yaml, overrides);
+  const named = (
+    path: Path,
+  ): Path => [v1.aliases.get(String(path[0])) ?? path[0], ...path.slice(1)];
+  const place = (path: Path, what: "key" | "value"): SettingPlace => {
+    const from = env_file?.taken.get(path.join("."));
+    if (from !== undefined) return { file: from, line: null, column: null, is_set: true };
+    return placeOf(path, what, { source, yaml, overrides, named });
+  };
+  for (const { key, ...problem } of v1.problems) {
+    const { file, line, column } = place([key], "key");
+    problems.push({ file, line, column, key, ...problem });
+  }
   const first = configSchema.safeParse(tree);
   const invalid = new Set<string>();
   for (const issue of first.error?.issues ?? []) {
     for (const path of pathsOf(issue)) {
-      problems.push(issueProblem(tree, issue, path, place));
+      problems.push(issueProblem(tree, issue, path, place, named));
       invalid.add(path.slice(0, 2).join("."));
       remove(tree, path.slice(0, 2));
     }
@@ -56,28 +75,23 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   // What remains without the wrong values is valid; the rules between keys run on it, so that one
   // run shows those problems too.
   const config = first.success ? first.data : configSchema.parse(tree);
-  for (const finding of crossCheck(config, invalid)) {
-    const paths = finding.path ? [finding.path] : finding.keys.map((key) => key.split("."));
+  const placed = ({ keys, path: only, code, found, allowed }: CrossFinding): ConfigProblem => {
+    const paths = only ? [only] : keys.map((key) => key.split("."));
     const path = paths.find((one) => place(one, "value").is_set) ?? paths[0];
     const { file, line, column } = place(path, "value");
-    problems.push({
-      file,
-      line,
-      column,
-      key: path.join("."),
-      code: finding.code,
-      found: finding.found,
-      allowed: finding.allowed,
-    });
-  }
+    return { file, line, column, key: named(path).join("."), code, found, allowed };
+  };
+  problems.push(...crossCheck(config, invalid).map(placed));
 
   if (problems.length > 0) throw new ConfigError(inOrder(problems));
   return {
     config,
     source,
+    warnings: warningsOf(config, invalid).map(placed),
     problem: (key, code, found, allowed) => {
-      const { file, line, column } = place(key.split("."), "value");
-      return { file, line, column, key, code, found, allowed };
+      const path = key.split(".");
+      const { file, line, column } = place(path, "value");
+      return { file, line, column, key: named(path).join("."), code, found, allowed };
     },
   };
 }
@@ -93,15 +107,19 @@ interface SettingPlace {
 function placeOf(
   path: Path,
   what: "key" | "value",
-  source: string | null,
-  yaml: YamlSource | null,
-  overrides: readonly Override[],
+  { source, yaml, overrides, named }: {
+    source: string | null;
+    yaml: YamlSource | null;
+    overrides: readonly Override[];
+    /** The path as the file has it. */
+    named: (path: Path) => Path;
+  },
 ): SettingPlace {
   const override = overrides.find(({ section, key }) => section === path[0] && key === path[1]);
   if (override !== undefined) {
     return { file: override.variable, line: null, column: null, is_set: true };
   }
-  const place = yaml?.locate(path, what) ?? null;
+  const place = yaml?.locate(named(path), what) ?? null;
   return {
     file: source,
     line: place?.line ?? null,
@@ -122,12 +140,13 @@ function issueProblem(
   issue: z.core.$ZodIssue,
   path: Path,
   place: (path: Path, what: "key" | "value") => SettingPlace,
+  named: (path: Path) => Path,
 ): ConfigProblem {
   const unknown = issue.code === "unrecognized_keys";
   const { file, line, column } = place(path, unknown ? "key" : "value");
   const value = valueAt(tree, path);
   // A name from the file may hold anything, control characters included.
-  const key = path.map((segment) => {
+  const key = named(path).map((segment) => {
     const name = String(segment);
     return /^[\w-]{1,64}$/.test(name) ? name : JSON.stringify(name.slice(0, 64));
   }).join(".");

@@ -6,6 +6,7 @@
  * A new section is one more entry here; loading, messages and environment variables follow from it.
  */
 import { z } from "zod";
+import { rlx1Section } from "./rlx1-section.ts";
 import {
   address,
   amount,
@@ -177,6 +178,8 @@ export const configSchema = z.strictObject({
   state: z.strictObject({
     directory: optionalText("the path of a folder").default(""),
   }).prefault({}),
+  /** Absent: v1 is not served. */
+  rlx1: rlx1Section.optional(),
   proxy_protocol: z.strictObject({
     trusted: networks({ max: 256 }).default([]),
     mode: choice(["required", "optional"]).default("required"),

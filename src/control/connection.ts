@@ -11,6 +11,7 @@ import type { Standing } from "../access/standing.ts";
 import type { Role } from "../data/plane.ts";
 import type { Grant, Party, Refusal } from "../sessions/party.ts";
 import { FrameError, isWhiteSpace, MessageFramer } from "./framing.ts";
+import type { Frame, Guest } from "./guest.ts";
 import { encode, type Envelope, readEnvelope } from "./messages.ts";
 import { Outgoing, type Overrun, type Topic } from "./outgoing.ts";
 import type { Visitor } from "./visitor.ts";
@@ -19,7 +20,7 @@ import type { Visitor } from "./visitor.ts";
 export interface ConnectionEvents {
   /** The peer speaks HTTP; the socket waits with its first bytes put back. */
   onHttp(connection: ControlConnection): void;
-  onMessage(connection: ControlConnection, message: Envelope): void;
+  onMessage(connection: ControlConnection, message: Envelope, frame: Frame): void;
   /** The peer's bytes are no messages; nothing more can be read. */
   onBroken(connection: ControlConnection, error: FrameError): void;
   /** The gateway ends the registration. */
@@ -48,6 +49,8 @@ export class ControlConnection implements Party {
   standing!: Standing;
   /** Of its first message; empty where that had none. */
   trace_id = "";
+  /** Whose the connection is, if it is not V4's. */
+  guest: Guest | null = null;
   readonly #events: ConnectionEvents;
   readonly #limits: { message_bytes_max: number; message_depth_max: number };
   readonly #outgoing: Outgoing;
@@ -199,10 +202,10 @@ export class ControlConnection implements Party {
     this.#held?.push(rest);
   }
 
-  readonly #onMessage = (message: object): boolean => {
+  readonly #onMessage = (message: object, bytes: Uint8Array): boolean => {
     const envelope = readEnvelope(message);
     if (envelope === null) throw new FrameError("not_json", "the type of a message is a string");
-    this.#events.onMessage(this, envelope);
+    this.#events.onMessage(this, envelope, { object: message, bytes });
     return this.#reading && this.#held === null;
   };
 

@@ -16,7 +16,7 @@ import { readProxyHeader } from "../data/proxy-header.ts";
 import type { Log } from "../observe/log.ts";
 import type { RepeatedLines } from "../sessions/repeated-lines.ts";
 import { readFirstBytes } from "./first-bytes.ts";
-import { Listeners } from "./listeners.ts";
+import { type ListenError, Listeners } from "./listeners.ts";
 import { TLS_HANDSHAKE_BYTE, TlsDoor, type TlsOutcome } from "./tls-door.ts";
 import { UnprovenVisitors } from "./unproven-visitors.ts";
 import { Visitor, type VisitorRefusal } from "./visitor.ts";
@@ -78,14 +78,16 @@ export class Doorway {
    * own. Rejects with a `ListenError`, or a `TlsFilesError`.
    */
   async start(): Promise<{ control_port: number; tls_port: number | null }> {
-    const { gateway: { bind_address: host, tcp_port }, tls } = this.#config;
+    const { gateway: { bind_address: host, tcp_port }, tls, rlx1 } = this.#config;
     this.#tls.apply(this.#config);
-    const open = (key: "gateway.tcp_port" | "tls.port", port: number, tls_only: boolean) =>
+    const open = (key: ListenError["key"], port: number, tls_only: boolean) =>
       this.#listeners.open(key, { host, port }, (socket, address) => {
         this.#onAccept(new Visitor({ socket, address, tls_only }));
       });
     const control_port = await open("gateway.tcp_port", tcp_port, false);
     const tls_port = tls.port === 0 ? null : await open("tls.port", tls.port, true);
+    const own = rlx1?.control_port ?? 0;
+    if (own !== 0 && own !== control_port) await open("rlx1.control_port", own, false);
     return { control_port, tls_port };
   }
 

@@ -64,11 +64,14 @@ export class MessageFramer {
   }
 
   /**
-   * Takes the next bytes and hands over every message they complete, in order, until `onMessage`
-   * returns false. Returns how many of them it is through with: those behind that message are not.
+   * Takes the next bytes and hands over every message they complete, in order and with its bytes,
+   * which are only there for the moment, until `onMessage` returns false. Returns how many of them it is through with: those behind that message are not.
    * Throws {@link FrameError}; the connection cannot be read any further then.
    */
-  push(chunk: Uint8Array, onMessage: (message: object) => boolean): number {
+  push(
+    chunk: Uint8Array,
+    onMessage: (message: object, bytes: Uint8Array) => boolean,
+  ): number {
     let start = 0;
     for (let i = 0; i < chunk.length; i++) {
       const byte = chunk[i];
@@ -104,9 +107,10 @@ export class MessageFramer {
         }
       } else if (kind === SHUT) {
         if (--this.#depth > 0) continue;
-        const message = parse(this.#complete(chunk.subarray(start, i + 1)));
+        const bytes = this.#complete(chunk.subarray(start, i + 1));
+        const message = parse(bytes);
         start = i + 1;
-        if (!onMessage(message)) return start;
+        if (!onMessage(message, bytes)) return start;
       } else {
         throw new FrameError("not_json", `found byte ${hex(byte)} outside a string`);
       }

@@ -11,7 +11,7 @@ const KEEPALIVE_MS = 30_000;
 export class ListenError extends Error {
   override name = "ListenError";
   readonly code = "LISTEN";
-  readonly key: "gateway.tcp_port" | "tls.port";
+  readonly key: "gateway.tcp_port" | "tls.port" | "rlx1.control_port";
   readonly port: number;
   constructor(key: ListenError["key"], port: number, cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });

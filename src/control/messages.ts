@@ -150,7 +150,10 @@ export function encodeRaw(type: string, payload: string): Buffer {
 }
 
 /** An absent payload is an empty one; null stands for one that is no object. */
-function foldPayload(payload: unknown, known: readonly string[]): Record<string, unknown> | null {
+export function foldPayload(
+  payload: unknown,
+  known: readonly string[],
+): Record<string, unknown> | null {
   if (payload === undefined || payload === null) return {};
   if (typeof payload !== "object" || Array.isArray(payload)) return null;
   return fold(payload, known);
@@ -160,7 +163,7 @@ function foldPayload(payload: unknown, known: readonly string[]): Record<string,
  * The known fields under their own names, whatever the case they came in. Only names this side chose
  * are ever assigned, so a key like `__proto__` has no effect.
  */
-function fold(object: object, known: readonly string[]): Record<string, unknown> {
+export function fold(object: object, known: readonly string[]): Record<string, unknown> {
   const folded: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(object)) {
     const name = key.toLowerCase();

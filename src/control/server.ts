@@ -18,6 +18,7 @@ import { RepeatedLines } from "../sessions/repeated-lines.ts";
 import { type ConnectionEvents, ControlConnection } from "./connection.ts";
 import { Doorway, type DoorwayEvents } from "./doorway.ts";
 import type { FrameError } from "./framing.ts";
+import type { Frame, Guest, GuestHost } from "./guest.ts";
 import { HttpDoor, type Pages } from "./http-door.ts";
 import { encode, type Envelope, readPairRequest } from "./messages.ts";
 import type { Overrun, Topic } from "./outgoing.ts";
@@ -31,7 +32,7 @@ const HTTP_IDLE_MS_MAX = 10_000;
 /** 64 bits, for a request that names none. */
 const REQUEST_ID_BYTES = 8;
 
-export class ControlServer implements ConnectionEvents, DoorwayEvents, RegistrarEvents {
+export class ControlServer implements ConnectionEvents, DoorwayEvents, RegistrarEvents, GuestHost {
   #config: Config;
   readonly #access: Access;
   readonly #registry: Registry;
@@ -44,6 +45,9 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents, Registrar
   /** Every open connection that is past the doorway, HTTP included. */
   readonly #connections = new Map<Visitor, ControlConnection>();
   readonly #registered = new Set<ControlConnection>();
+  /** Other protocols, and their connections that have registered. */
+  readonly #guests: Guest[] = [];
+  readonly #proven_guests = new Set<ControlConnection>();
   readonly #leaving: DeadlineLine<ControlConnection>;
 
   constructor(
@@ -85,7 +89,12 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents, Registrar
     });
   }
 
-  /** Registered connections. */
+  /** Has another protocol served as well; to be called before {@link start}. */
+  invite(guest: Guest): void {
+    this.#guests.push(guest);
+  }
+
+  /** Registered connections of V4. */
   get size(): number {
     return this.#registered.size;
   }
@@ -130,7 +139,7 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents, Registrar
   snapshot(): { registered: number; unproven: number; open: number } {
     const { unproven, entering } = this.#doorway.snapshot();
     return {
-      registered: this.#registered.size,
+      registered: this.#registered.size + this.#proven_guests.size,
       unproven,
       open: entering + this.#connections.size,
     };
@@ -166,8 +175,22 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents, Registrar
     this.#http.take(connection.visitor);
   }
 
-  onMessage(connection: ControlConnection, message: Envelope): void {
-    if (!connection.registered) this.#registrar.take(connection, message);
+  prove(connection: ControlConnection): void {
+    this.#doorway.prove(connection.visitor);
+    this.#proven_guests.add(connection);
+  }
+
+  end(connection: ControlConnection, reason: string): void {
+    this.#leave(connection, reason);
+  }
+
+  onMessage(connection: ControlConnection, message: Envelope, frame: Frame): void {
+    if (!connection.registered && connection.guest === null) {
+      const is_allowed = connection.visitor.refusal === null;
+      connection.guest = this.#guests.find((one) => is_allowed && one.greets(message)) ?? null;
+    }
+    if (connection.guest !== null) connection.guest.onMessage(connection, message, frame);
+    else if (!connection.registered) this.#registrar.take(connection, message);
     else if (message.type === "pair_request") this.#onPairRequest(connection, message);
     // Other types are ignored: later versions of the protocol may have more of them.
   }
@@ -177,8 +200,11 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents, Registrar
       { status: "control_error", ...who(connection), code: error.code, error: error.message },
       "the peer's bytes are no message; its connection is closed",
     );
-    if (!connection.registered) {
-      this.#access.noteFailure(connection.visitor.address, "control_error");
+    const proven = connection.registered || this.#proven_guests.has(connection);
+    if (!proven) this.#access.noteFailure(connection.visitor.address, "control_error");
+    if (connection.guest !== null) {
+      this.#leave(connection, "control_error");
+      return;
     }
     // Size and depth are our bounds, which even an unregistered peer can only learn by being told.
     const ours = error.code === "too_long" || error.code === "too_deep";
@@ -283,6 +309,8 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents, Registrar
 
   /** The id is free at once, whatever the connection still has to send. */
   #unregister(connection: ControlConnection, reason: string): void {
+    this.#proven_guests.delete(connection);
+    connection.guest?.onGone(connection, reason);
     if (!this.#registered.delete(connection)) return;
     this.#registry.delete(connection);
     this.#access.leave(connection.standing);
@@ -307,6 +335,7 @@ export class ControlServer implements ConnectionEvents, DoorwayEvents, Registrar
 }
 
 function who(connection: ControlConnection) {
+  if (connection.guest !== null) return connection.guest.describe(connection);
   const { registered, role, id, remote, trace_id } = connection;
   return registered ? { role, id, remote, ...traced(trace_id) } : { remote };
 }

@@ -15,6 +15,7 @@ export const HELLO_FAILURES = [
   "stream_busy",
   "stream_full",
   "encryption_error",
+  "no_server",
 ] as const;
 
 export const EVENTS: readonly Family[] = [
@@ -23,7 +24,7 @@ export const EVENTS: readonly Family[] = [
     type: "counter",
     help: "Sessions granted.",
     labels: [],
-    read: (readings) => one(total(readings, ["pair_granted"])),
+    read: (readings) => one(total(readings, ["pair_granted", "lease_granted"])),
   },
   {
     name: "relayx_refusals_total",
@@ -33,9 +34,9 @@ export const EVENTS: readonly Family[] = [
     read: (readings) =>
       tally(
         readings,
-        ["register_refused", "pair_refused"],
+        ["register_refused", "pair_refused", "lease_refused"],
         ({ status, reason }) => ({
-          request: status === "pair_refused" ? "pair" : "register",
+          request: status === "register_refused" ? "register" : "pair",
           reason: reason === "" || (ROLES as readonly string[]).includes(reason)
             ? "unknown"
             : reason,

@@ -29,6 +29,13 @@ export interface Readings {
   bans: number;
   port_state: PerProtocol<{ idle: number; reserved: number; occupied: number; blocked: number }>;
   bytes: PerProtocol<Bytes>;
+  /** Relay_X v1, where it is served. */
+  rlx1?: {
+    front_ends: number;
+    back_ends: number;
+    leases: number;
+    ports: PerProtocol<{ empty: number; ready: number; busy: number; closed: number }>;
+  };
   planes: {
     kind: string;
     workers: number;

@@ -11,6 +11,8 @@ import {
 } from "./metric-readings.ts";
 
 const PORT_STATES = ["idle", "reserved", "occupied", "blocked"] as const;
+/** Of the ports of relay_X v1, which listen all the time. */
+const STANDING_STATES = ["empty", "ready", "busy", "closed"] as const;
 
 /** Data connections of each role that have said who they are. */
 function connections(kind: string): Family["read"] {
@@ -35,17 +37,28 @@ function streamConnections(readings: Readings): Sample[] {
 
 export const TRAFFIC: readonly Family[] = [
   {
+    name: "relayx_leases",
+    type: "gauge",
+    help: "Ports that peers of relay_X v1 have leased.",
+    labels: [],
+    read: ({ rlx1 }) => rlx1 === undefined ? [] : one(rlx1.leases),
+  },
+  {
     name: "relay_port_state",
     type: "gauge",
     help: "Ports of each pool by state.",
     labels: ["protocol", "state"],
-    read: ({ port_state }) =>
-      PROTOCOLS.flatMap((protocol) =>
-        PORT_STATES.map((state) => ({
+    read: ({ port_state, rlx1 }) =>
+      PROTOCOLS.flatMap((protocol) => [
+        ...PORT_STATES.map((state) => ({
           labels: { protocol, state },
           value: port_state[protocol][state],
-        }))
-      ),
+        })),
+        ...(rlx1 === undefined ? [] : STANDING_STATES).map((state) => ({
+          labels: { protocol, state },
+          value: rlx1?.ports[protocol][state] ?? 0,
+        })),
+      ]),
   },
   {
     name: "relay_pipe_bytes_total",

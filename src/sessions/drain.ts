@@ -10,6 +10,17 @@ import type { SessionTable } from "./session-table.ts";
 /** What whoever asks meanwhile is told, with the code 504. */
 export const DRAINING = "draining";
 
+/** Sessions of another protocol, which drain along. */
+export interface OtherSessions {
+  readonly size: number;
+  /** Nobody new: what is free is closed, the rest when its session is over. */
+  stopServing(): void;
+  serveAgain(): void;
+  whenEmpty(): Promise<void>;
+  /** Ends every session; `reason` is the log's word. */
+  endAll(reason: string): void;
+}
+
 export interface DrainState {
   since_unix_ms: number;
   /** Null: sessions may take as long as they like. */
@@ -20,10 +31,14 @@ export class Drain {
   readonly #broker: Broker;
   readonly #sessions: SessionTable;
   readonly #log: Log;
+  readonly #others: OtherSessions | null;
   #state: DrainState | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(options: { broker: Broker; sessions: SessionTable; log: Log }) {
+  constructor(
+    options: { broker: Broker; sessions: SessionTable; log: Log; others?: OtherSessions | null },
+  ) {
+    this.#others = options.others ?? null;
     this.#broker = options.broker;
     this.#sessions = options.sessions;
     this.#log = options.log;
@@ -39,15 +54,21 @@ export class Drain {
     this.#disarm();
     this.#state = state;
     this.#log.info(
-      { status: "draining", by, deadline_ms, sessions: this.#sessions.size },
+      {
+        status: "draining",
+        by,
+        deadline_ms,
+        sessions: this.#sessions.size + (this.#others?.size ?? 0),
+      },
       "the gateway drains: nobody new is let in, sessions that run go on",
     );
     this.#broker.refuseAll(DRAINING);
+    this.#others?.stopServing();
     if (deadline_ms !== null) {
       this.#timer = setTimeout(() => this.#onDeadline(), deadline_ms);
       this.#timer.unref();
     }
-    void this.#sessions.whenEmpty().then(() => {
+    void Promise.all([this.#sessions.whenEmpty(), this.#others?.whenEmpty()]).then(() => {
       if (this.#state !== state) return;
       this.#log.info({ status: "drained" }, "no session is left; the gateway stays drained");
     });
@@ -60,6 +81,7 @@ export class Drain {
     this.#state = null;
     this.#log.info({ status: "undrained", by }, "the drain is taken back: all are let in again");
     this.#broker.serveAgain();
+    this.#others?.serveAgain();
   }
 
   close(): void {
@@ -75,6 +97,7 @@ export class Drain {
     for (const { id } of [...this.#sessions.all()]) {
       this.#sessions.end(id, { reason: "drained", by: "the deadline of the drain" });
     }
+    this.#others?.endAll("drained");
   }
 
   #disarm(): void {

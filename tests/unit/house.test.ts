@@ -21,6 +21,7 @@ const allowed: Record<string, readonly string[]> = {
   "src/gateway.ts": [
     "src/admin",
     "src/access",
+    "src/planes/rlx1",
     "src/control",
     "src/sessions",
     "src/data",
@@ -29,6 +30,15 @@ const allowed: Record<string, readonly string[]> = {
   ],
   "src/admin": ["src/access", "src/sessions", "src/data", "src/observe", "src/config"],
   "src/access": ["src/data", "src/observe", "src/config"],
+  // Its peers come through the control port, by the framing and the queues that are there.
+  "src/planes/rlx1": [
+    "src/control",
+    "src/access",
+    "src/sessions",
+    "src/data",
+    "src/observe",
+    "src/config",
+  ],
   "src/control": ["src/access", "src/sessions", "src/data", "src/observe", "src/config"],
   "src/sessions": ["src/access", "src/data", "src/observe", "src/config"],
   "src/data": ["ffi", "src/workers.ts", "src/observe", "src/config"],

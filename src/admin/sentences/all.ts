@@ -1,5 +1,6 @@
 /** A sentence for every word that the log has in `status`. */
 import type { RecordedEvent } from "../../observe/event.ts";
+import { FIRST_GENERATION } from "./first-generation.ts";
 import { GATEWAY } from "./gateway.ts";
 import { PAIRING } from "./pairing.ts";
 import { REGISTRATION } from "./registration.ts";
@@ -13,6 +14,7 @@ export const SENTENCES: Sentences = Object.freeze({
   ...SESSION,
   ...TURNED_AWAY,
   ...STREAMS,
+  ...FIRST_GENERATION,
   ...GATEWAY,
 });
 

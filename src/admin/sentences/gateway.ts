@@ -6,6 +6,10 @@ function list(value: unknown): string {
 }
 
 export const GATEWAY: Sentences = {
+  config_warning: ({ setting, found, allowed }) =>
+    `The configuration's ${words(setting)} is probably not meant so: found ${words(found)}; ${
+      words(allowed)
+    }.`,
   starting: ({ version, config }) => `relayx ${words(version)} started with ${words(config)}.`,
   serving: ({ bind_address, control_port }) =>
     `The gateway served on ${words(bind_address)}, control port ${words(control_port)}.`,

@@ -80,6 +80,7 @@ export const TURNED_AWAY: Sentences = {
   server_dup: turnedAway("the session's server is connected already"),
   client_dup: turnedAway("the session's client is connected already"),
   hello_unproven: turnedAway("it did not bring the hello_token of its own grant"),
+  no_server: turnedAway("it is a front end, and no back end waited there"),
   proxy_error: turnedAway("the proxy in front did not say where it comes from"),
   streamid_error: turnedAway("its stream id cannot be read, or says nothing that is served here"),
   stream_denied: turnedAway("there is no such stream, or its key is wrong"),

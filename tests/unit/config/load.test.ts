@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { sections } from "../../../src/config/keys.ts";
 import { FILE_BYTES_MAX, loadConfig } from "../../../src/config/load.ts";
 import { ConfigError } from "../../../src/config/problem.ts";
-import type { Config } from "../../../src/config/schema.ts";
+import { type Config, configSchema } from "../../../src/config/schema.ts";
 import { parseYaml } from "../../../src/config/yaml-source.ts";
 import { announcedRandom } from "../../harness/random.ts";
 
@@ -200,8 +200,17 @@ describe("what is valid", () => {
   test("the shipped config.yaml has every key, and each with its default", () => {
     const shipped = join(import.meta.dirname, "../../../config.yaml");
     expect(loadConfig({ path: shipped, env: {} }).config).toEqual(DEFAULTS);
-    const { tree } = parseYaml("config.yaml", readFileSync(shipped, "utf8"));
+    const text = readFileSync(shipped, "utf8");
+    const { tree } = parseYaml("config.yaml", text);
+    // A section that is off unless it is there stands in it as an example.
+    const [, example] = /^# (rlx1:\n(?:#.*\n)+)/m.exec(text)!;
+    const { tree: examples } = parseYaml("example", example.replace(/^# ?/gm, ""));
+    expect(configSchema.shape.rlx1.parse(examples.rlx1)).toEqual(configSchema.shape.rlx1.parse({}));
     for (const [section, keys] of sections()) {
+      if (section === "rlx1") {
+        expect(Object.keys(examples.rlx1 as object)).toEqual([...keys.keys()]);
+        continue;
+      }
       expect(Object.keys(tree[section] as object)).toEqual([...keys.keys()]);
     }
   });

@@ -1,0 +1,184 @@
+/**
+ * What goes on on the standing ports, for the log, the metrics and the admin side: who waits, who is
+ * paired with whom, and what has been carried.
+ */
+import { randomBytes } from "node:crypto";
+import type { PlaneKind } from "../../data/plane.ts";
+import type { StandingEnd, StandingEvent, StandingPlane } from "../../data/standing.ts";
+import type { Log } from "../../observe/log.ts";
+import { traced } from "../../sessions/party.ts";
+import type { Leases } from "./leases.ts";
+import type { PortRow, PortTable } from "./port-table.ts";
+
+const SESSION_ID_BYTES = 12;
+
+/** An FE and a BE on one port. */
+export interface DataSession {
+  /** That of the lease, where the FE has one for this port. */
+  readonly session_id: string;
+  readonly request_id: string;
+  readonly trace_id: string;
+  readonly port: number;
+  readonly label: PlaneKind;
+  readonly be: StandingEnd;
+  readonly fe: StandingEnd;
+  readonly since_unix_ms: number;
+  /** The port's totals when it began, from which its own are counted. */
+  readonly before: Bytes;
+}
+
+export interface Bytes {
+  up: number;
+  down: number;
+}
+
+type Over = Extract<StandingEvent, { type: "standing_over" }>;
+type State = Extract<StandingEvent, { type: "standing" }>;
+
+export class DataSessions {
+  readonly #plane: StandingPlane;
+  readonly #table: PortTable;
+  readonly #leases: Leases;
+  readonly #log: Log;
+  readonly #by_port = new Map<number, DataSession>();
+  /** Of each port since it was opened, in sessions that are over. */
+  readonly #carried_by_port = new Map<number, Bytes>();
+  readonly #carried: Record<PlaneKind, Bytes> = {
+    zmq: { up: 0, down: 0 },
+    srt: { up: 0, down: 0 },
+  };
+
+  constructor(options: {
+    plane: StandingPlane;
+    table: PortTable;
+    leases: Leases;
+    log: Log;
+  }) {
+    this.#plane = options.plane;
+    this.#table = options.table;
+    this.#leases = options.leases;
+    this.#log = options.log;
+  }
+
+  all(): Iterable<DataSession> {
+    return this.#by_port.values();
+  }
+
+  find(session_id: string): DataSession | undefined {
+    for (const session of this.#by_port.values()) {
+      if (session.session_id === session_id) return session;
+    }
+    return undefined;
+  }
+
+  /** To be called before the table hears of it: what was there is compared with what is. */
+  onState(event: State): void {
+    const row = this.#table.get(event.port);
+    if (row === undefined) return;
+    const { be, fe, state } = event;
+    if (state === "busy" && be !== null && fe !== null) {
+      if (!this.#by_port.has(row.port)) this.#begin(row, be, fe);
+    } else if (state === "ready" && be !== null && row.be?.remote !== be.remote) {
+      this.#log.info(
+        {
+          ...where(row),
+          status: "server_pending",
+          role: "server",
+          id: be.id,
+          remote: be.remote,
+        },
+        "a back end waits on the port",
+      );
+    } else if (state === "empty" && row.state === "ready" && row.be !== null) {
+      const { id, remote } = row.be;
+      this.#log.info(
+        { ...where(row), status: "disconnected", role: "server", id, remote },
+        "the back end that waited on the port has left",
+      );
+    }
+  }
+
+  onOver({ port, reason, by, bytes_up, bytes_down, detail }: Over): void {
+    const session = this.#by_port.get(port);
+    const label = session?.label ?? this.#table.get(port)?.label ?? "zmq";
+    this.#by_port.delete(port);
+    this.#carried[label].up += bytes_up;
+    this.#carried[label].down += bytes_down;
+    const before = this.#carried_by_port.get(port) ?? { up: 0, down: 0 };
+    this.#carried_by_port.set(port, { up: before.up + bytes_up, down: before.down + bytes_down });
+    this.#log.info(
+      {
+        ...session === undefined ? { protocol: "rlx1", kind: label, port } : about(session),
+        status: reason === "idle" ? "heartbeat_timeout" : "session_stop",
+        reason: detail === "" ? reason : detail,
+        by: by === null ? null : by === "FE" ? "client" : "server",
+        bytes_up,
+        bytes_down,
+      },
+      "the session on the port is over",
+    );
+    this.#leases.freePort(port, "session_over");
+  }
+
+  onClosed(port: number): void {
+    this.#carried_by_port.delete(port);
+    this.#leases.freePort(port, "port_gone");
+  }
+
+  bytesOf(session: DataSession): Bytes {
+    const now = this.#plane.counters(session.port);
+    const { up, down } = session.before;
+    return {
+      up: Math.max(0, (now?.bytes_up ?? 0) - up),
+      down: Math.max(0, (now?.bytes_down ?? 0) - down),
+    };
+  }
+
+  /** Since the start, sessions that run included. */
+  carried(): Record<PlaneKind, Bytes> {
+    const all = { zmq: { ...this.#carried.zmq }, srt: { ...this.#carried.srt } };
+    for (const session of this.#by_port.values()) {
+      const { up, down } = this.bytesOf(session);
+      all[session.label].up += up;
+      all[session.label].down += down;
+    }
+    return all;
+  }
+
+  #begin(row: PortRow, be: StandingEnd, fe: StandingEnd): void {
+    const lease = this.#leases.ofPort(row.port);
+    const own = lease?.owner.role === "FE" ? lease : undefined;
+    const session: DataSession = {
+      session_id: own?.session_id ?? randomBytes(SESSION_ID_BYTES).toString("hex"),
+      request_id: own?.request_id ?? "",
+      trace_id: own?.trace_id ?? "",
+      port: row.port,
+      label: row.label,
+      be,
+      fe,
+      since_unix_ms: Date.now(),
+      before: this.#carried_by_port.get(row.port) ?? { up: 0, down: 0 },
+    };
+    this.#by_port.set(row.port, session);
+    this.#log.info(
+      { ...about(session), status: "paired", role: "client", id: fe.id, remote: fe.remote },
+      "both ends are there",
+    );
+  }
+}
+
+function where({ label, port }: PortRow) {
+  return { protocol: "rlx1", kind: label, port };
+}
+
+function about({ session_id, label, port, be, fe, trace_id }: DataSession) {
+  return {
+    protocol: "rlx1",
+    session_id,
+    kind: label,
+    port,
+    server_id: be.id,
+    client_id: fe.id,
+    ...traced(trace_id),
+  };
+}
