@@ -16,6 +16,8 @@ import { addStatus } from "./admin/status.ts";
 import { normaliseArguments } from "./arguments.ts";
 import { addCompletion } from "./completion.ts";
 import { CommandExit, EXIT } from "./exit-code.ts";
+import { addRlx1Be } from "./rlx1-be.ts";
+import { addRlx1Fe } from "./rlx1-fe.ts";
 import { addStreams } from "./streams.ts";
 import { addToken } from "./token.ts";
 import { addUrl } from "./url.ts";
@@ -116,6 +118,8 @@ export function createProgram(around: Surroundings): Command {
   addUrl(program, around);
   addVideoBe(program);
   addVideoFe(program);
+  addRlx1Be(program);
+  addRlx1Fe(program);
   addCompletion(program, around);
   return program;
 }

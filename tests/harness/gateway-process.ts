@@ -81,7 +81,12 @@ export class GatewayProcess {
 
   /** A gateway that serves. */
   static async start(options: GatewayOptions = {}): Promise<GatewayProcess> {
-    const gateway = new GatewayProcess(await claimPorts(options), options);
+    return await GatewayProcess.startOn(await claimPorts(options), options);
+  }
+
+  /** Likewise, on ports that have been claimed already. */
+  static async startOn(ports: PortBlock, options: GatewayOptions): Promise<GatewayProcess> {
+    const gateway = new GatewayProcess(ports, options);
     try {
       gateway.launch();
       await Promise.race([
