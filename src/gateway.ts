@@ -16,20 +16,16 @@
  * state of things until there is nothing left to see.
  */
 import { clearTimeout, setTimeout } from "node:timers";
+import { Access } from "./access/access.ts";
+import { type AccessFiles, readAccessFiles } from "./access/access-files.ts";
 import type { Admin } from "./admin/admin.ts";
 import type { ReloadAnswer } from "./admin/answers.ts";
 import { Operations } from "./admin/operations.ts";
-import { type Changes, changesBetween } from "./config/changes.ts";
-import { crossCheck } from "./config/cross-checks.ts";
-import { Access } from "./access/access.ts";
-import { type AccessFiles, readAccessFiles } from "./access/access-files.ts";
 import { isLoopback } from "./config/loopback.ts";
 import { formatPortRange } from "./config/port-range.ts";
-import { ConfigError } from "./config/problem.ts";
 import { rlx1Ranges } from "./config/rlx1-section.ts";
 import type { Config } from "./config/schema.ts";
 import { Broadcasts } from "./control/broadcasts.ts";
-import { ListenError } from "./control/listeners.ts";
 import { ControlServer } from "./control/server.ts";
 import { type GatewayState, portState, ServerStatusReport } from "./control/status.ts";
 import { Telemetry } from "./control/telemetry.ts";
@@ -46,10 +42,12 @@ import type { StandingListener, StandingPlane } from "./data/standing.ts";
 import { SrtPlane, srtPortRange } from "./data/srt/plane.ts";
 import { TcpStandingPlane } from "./data/tcp/standing-plane.ts";
 import { TcpPlane } from "./data/tcp/plane.ts";
+import { Reloads } from "./gateway/reloads.ts";
+import { startAccess, startControl, startPlanes } from "./gateway/start-order.ts";
 import { Journal } from "./observe/journal.ts";
-import { Rlx1 } from "./planes/rlx1/rlx1.ts";
 import type { Log } from "./observe/log.ts";
 import { SetupTimes } from "./observe/setup-times.ts";
+import { Rlx1 } from "./planes/rlx1/rlx1.ts";
 import { BlockedPorts } from "./sessions/blocked-ports.ts";
 import { Broker } from "./sessions/broker.ts";
 import { Drain, type DrainState } from "./sessions/drain.ts";
@@ -71,23 +69,6 @@ const FAILURES: ReadonlySet<RejectStatus> = new Set([
   "stream_denied",
   "encryption_error",
 ]);
-
-export type GatewayStartCode =
-  | "STATE_UNAVAILABLE"
-  | "TCP_PLANE_UNAVAILABLE"
-  | "SRT_PLANE_UNAVAILABLE"
-  | "CONTROL_PORT_UNAVAILABLE"
-  | "TLS_UNAVAILABLE";
-
-/** The gateway cannot serve; the message says what was found and what to do. */
-export class GatewayStartError extends Error {
-  override name = "GatewayStartError";
-  readonly code: GatewayStartCode;
-  constructor(code: GatewayStartCode, message: string, cause: unknown) {
-    super(message, { cause });
-    this.code = code;
-  }
-}
 
 /** Makes a plane; another one can stand in for the real one in tests. */
 export type PlaneFactory = (
@@ -122,7 +103,6 @@ export interface GatewaySnapshot {
 export class Gateway {
   #config: Config;
   readonly #log: Log;
-  readonly #load: (() => Config) | null;
   readonly #setLogLevel: (level: Config["logging"]["level"]) => void;
   readonly #version: string;
   readonly #planes: PerPlane<Plane>;
@@ -147,7 +127,7 @@ export class Gateway {
   #admin: Admin | null = null;
   #state: GatewayState = "Starting";
   readonly #drain: Drain;
-  #reloads: Promise<void> = Promise.resolve();
+  readonly #reloads: Reloads;
   #started_at_unix_ms = 0;
   #closing: Promise<void> | null = null;
 
@@ -160,7 +140,7 @@ export class Gateway {
       standing_plane?: StandingPlaneFactory;
       /** The files that `auth` names; read here unless that has been done. */
       files?: AccessFiles;
-      /** Reads the configuration anew, or throws a {@link ConfigError}; absent: it cannot change. */
+      /** Reads the configuration anew, or throws a `ConfigError`; absent: it cannot change. */
       load?: () => Config;
       setLogLevel?: (level: Config["logging"]["level"]) => void;
       /** The version of the protocol, and what runs this program; for the admin side. */
@@ -179,7 +159,6 @@ export class Gateway {
     this.#config = config;
     this.#log = log;
     this.#version = options.version;
-    this.#load = options.load ?? null;
     this.#setLogLevel = options.setLogLevel ?? (() => {});
     const rates = this.#rates = new RateBook({
       // And the one of SRT; v1 has TCP workers of its own.
@@ -268,6 +247,16 @@ export class Gateway {
       status: new ServerStatusReport({ registry, sessions }),
       telemetry,
     });
+    this.#reloads = new Reloads({
+      log,
+      load: options.load ?? null,
+      running: () => this.#config,
+      check: (config) => {
+        for (const plane of Object.values(planes)) plane.check(config);
+        this.#rlx1?.check(config);
+      },
+      apply: (config, files) => this.#apply(config, files),
+    });
     this.#operations = new Operations({
       version: options.version,
       protocol: options.protocol ?? "",
@@ -284,7 +273,7 @@ export class Gateway {
       started_at_unix_ms: () => this.#started_at_unix_ms,
       connections: () => this.#control.snapshot(),
       figures: (port) => telemetry.figures(port),
-      reload: (by) => this.reload(by),
+      reload: (by) => this.#reloads.reload(by),
       rlx1: this.#rlx1?.orders ?? null,
     });
   }
@@ -294,9 +283,9 @@ export class Gateway {
     const { gateway, zeromq, auth } = this.#config;
     this.#started_at_unix_ms = Date.now();
     try {
-      this.#startAccess();
-      await this.#startPlanes();
-      const { control_port, tls_port } = await this.#startControl();
+      startAccess(this.#access, this.#config);
+      await startPlanes(this.#planes, this.#rlx1);
+      const { control_port, tls_port } = await startControl(this.#control, this.#config);
       this.#blocked.start();
       this.#broadcasts.start();
       this.#meter.start();
@@ -329,16 +318,9 @@ export class Gateway {
     return this.#closing ??= this.#close(reason);
   }
 
-  /**
-   * Reads the configuration anew and lives by it: what can change does so at once, without touching
-   * what runs, and the rest is named. Rejects with a {@link ConfigError} where the new one is wrong,
-   * and nothing has changed then.
-   */
+  /** See {@link Reloads}. */
   reload(by: string): Promise<ReloadAnswer> {
-    const reload = this.#reloads.then(() => this.#reload(by));
-    // The next one waits for this one, however it ends.
-    this.#reloads = reload.then(() => {}, () => {});
-    return reload;
+    return this.#reloads.reload(by);
   }
 
   /** Ends everything at once. */
@@ -388,34 +370,6 @@ export class Gateway {
     };
   }
 
-  #reload(by: string): ReloadAnswer {
-    if (this.#load === null) throw noConfiguration();
-    let changes: Changes;
-    let files: AccessFiles;
-    try {
-      changes = changesBetween(this.#config, this.#load());
-      refuseContradictions(changes);
-      for (const plane of Object.values(this.#planes)) plane.check(changes.config);
-      this.#rlx1?.check(changes.config);
-      files = readAccessFiles(changes.config);
-    } catch (error) {
-      this.#log.error(
-        { status: "reload_refused", by, error: reasonOf(error) },
-        "the new configuration is wrong; everything stays as it was",
-      );
-      throw error;
-    }
-    const { config, applied, needs_restart } = changes;
-    this.#apply(config, files);
-    this.#log.info(
-      { status: "reloaded", by, applied, needs_restart },
-      needs_restart.length === 0
-        ? "the new configuration is in force"
-        : "the new configuration is in force, except for what needs a restart",
-    );
-    return { applied, needs_restart };
-  }
-
   #apply(config: Config, files: AccessFiles): void {
     this.#config = config;
     this.#setLogLevel(config.logging.level);
@@ -450,72 +404,6 @@ export class Gateway {
     if (rlx1 === undefined) return {};
     const { zmq, srt } = rlx1Ranges(rlx1);
     return { rlx1_zmq_ports: formatPortRange(zmq), rlx1_srt_ports: formatPortRange(srt) };
-  }
-
-  #startAccess(): void {
-    try {
-      this.#access.start();
-    } catch (error) {
-      throw new GatewayStartError(
-        "STATE_UNAVAILABLE",
-        `state.directory ${this.#config.state.directory} cannot be made: ${reasonOf(error)}; ` +
-          "name a folder that this user may write to, or none",
-        error,
-      );
-    }
-  }
-
-  async #startPlanes(): Promise<void> {
-    const [zmq, srt, rlx1] = await Promise.allSettled([
-      this.#planes.zmq.start(),
-      this.#planes.srt.start(),
-      this.#rlx1?.start(),
-    ]);
-    if (zmq.status === "rejected") {
-      throw new GatewayStartError(
-        "TCP_PLANE_UNAVAILABLE",
-        `the TCP data plane cannot start: ${reasonOf(zmq.reason)}`,
-        zmq.reason,
-      );
-    }
-    if (srt.status === "rejected") {
-      throw new GatewayStartError(
-        "SRT_PLANE_UNAVAILABLE",
-        `the SRT data plane cannot start: ${reasonOf(srt.reason)}`,
-        srt.reason,
-      );
-    }
-    if (rlx1.status === "rejected") {
-      throw new GatewayStartError(
-        "TCP_PLANE_UNAVAILABLE",
-        `the TCP data plane of relay_X v1 cannot start: ${reasonOf(rlx1.reason)}`,
-        rlx1.reason,
-      );
-    }
-  }
-
-  async #startControl(): Promise<{ control_port: number; tls_port: number | null }> {
-    try {
-      return await this.#control.start();
-    } catch (error) {
-      if (!(error instanceof ListenError)) {
-        const message = `TLS cannot be offered on the control port: ${reasonOf(error)}`;
-        throw new GatewayStartError("TLS_UNAVAILABLE", message, error);
-      }
-      const { bind_address } = this.#config.gateway;
-      const { key, port } = error;
-      const what = key === "tls.port"
-        ? "port for TLS"
-        : key === "rlx1.control_port"
-        ? "control port of v1"
-        : "control port";
-      throw new GatewayStartError(
-        "CONTROL_PORT_UNAVAILABLE",
-        `the ${what} ${port} cannot be opened on ${bind_address}: ${reasonOf(error)}; ` +
-          `stop the program that has it, or set ${key} or gateway.bind_address`,
-        error,
-      );
-    }
   }
 
   /** Loaded only now, when peers are served already, because its libraries take their time. */
@@ -614,33 +502,6 @@ function remembered({ admin, logging }: Config) {
   return { limits, keeps_debug: logging.level === "debug" };
 }
 
-function noConfiguration(): ConfigError {
-  return new ConfigError([{
-    file: null,
-    line: null,
-    column: null,
-    key: "",
-    code: "no_configuration",
-    found: "a gateway that was started without a configuration",
-    allowed: "a restart",
-  }]);
-}
-
-/** What is new may contradict what has to wait for a restart. */
-function refuseContradictions({ config, needs_restart }: Changes): void {
-  const findings = crossCheck(config, new Set());
-  if (findings.length === 0) return;
-  throw new ConfigError(findings.map(({ keys, path, code, found, allowed }) => ({
-    file: null,
-    line: null,
-    column: null,
-    key: path?.join(".") ?? keys[0],
-    code,
-    found: `${found}, as ${needs_restart.join(", ")} cannot change while relayx runs`,
-    allowed: `a restart with the new configuration, or ${allowed}`,
-  })));
-}
-
 /** Resolves with the promise or after the time, whichever is first. */
 async function within(promise: Promise<void>, ms: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -652,8 +513,4 @@ async function within(promise: Promise<void>, ms: number): Promise<void> {
 /** The address of an `address:port`. */
 function hostOf(remote: string): string {
   return remote.slice(0, remote.lastIndexOf(":")).replace(/^\[|\]$/g, "");
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

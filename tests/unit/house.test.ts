@@ -19,6 +19,17 @@ const allowed: Record<string, readonly string[]> = {
     "src/version.ts",
   ],
   "src/gateway.ts": [
+    "src/gateway",
+    "src/admin",
+    "src/access",
+    "src/planes/rlx1",
+    "src/control",
+    "src/sessions",
+    "src/data",
+    "src/observe",
+    "src/config",
+  ],
+  "src/gateway": [
     "src/admin",
     "src/access",
     "src/planes/rlx1",

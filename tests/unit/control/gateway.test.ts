@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type AddressInfo, createServer } from "node:net";
-import { Gateway, GatewayStartError } from "../../../src/gateway.ts";
+import { Gateway } from "../../../src/gateway.ts";
+import { GatewayStartError } from "../../../src/gateway/start-order.ts";
 import { FakePlane } from "../sessions/fake-plane.ts";
 import { ZMQ_FIRST } from "../sessions/fixture.ts";
 import { RecordingLog } from "../sessions/recording-log.ts";
