@@ -182,8 +182,8 @@ describe("the FE's end", () => {
     await be.reached(3 * mebibyte);
     expect(be.digest()).toBe(digest);
     // With pauses, each shorter than what quiet is, and longer than that together.
-    for (let i = 1; i <= 4; i++) {
-      await timePasses(100);
+    for (let i = 1; i <= 8; i++) {
+      await timePasses(40);
       await be.write("ten bytes.");
       await fe.reached(10 * i);
     }
@@ -195,12 +195,15 @@ describe("the FE's end", () => {
       reason: "finished",
       by: "FE",
       bytes_up: 3 * mebibyte,
-      bytes_down: 40,
+      bytes_down: 80,
       detail: "",
     });
     const { remote } = be;
     expect(await rig.state(port, "ready")).toMatchObject({ be: { id: "be", remote }, fe: null });
-    expect(be.is_closed).toBe(false);
+    expect([be.has_ended, be.is_closed]).toEqual([false, false]);
+    const next = await rig.fe(port, "next");
+    await next.write("more");
+    await be.reached(3 * mebibyte + 4);
   });
 
   test("a BE that reads slowly is waited for, and so is an FE", async () => {

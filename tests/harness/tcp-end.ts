@@ -117,6 +117,11 @@ export class TcpEnd {
     return this.#closed;
   }
 
+  /** The peer has ended its direction in order. */
+  get has_ended(): boolean {
+    return this.#ended;
+  }
+
   /** `address:port` as the gateway's log names this end. */
   get remote(): string {
     return `${this.#socket.localAddress}:${this.#socket.localPort}`;

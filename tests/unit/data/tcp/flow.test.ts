@@ -60,11 +60,11 @@ function connection(fd: number): Connection {
   return { fd, readable: true, writable: true, finished: false, broken: false } as Connection;
 }
 
-function setUp(pipes = new PipePool({ libc })) {
+function setUp(pipes = new PipePool({ libc }), hold_bytes_max?: number) {
   const [writer, from] = pair();
   const [reader, to] = pair();
   const [source, sink] = [connection(from), connection(to)];
-  const flow = new Flow({ libc, pipes, rates: null, source, sink });
+  const flow = new Flow({ libc, pipes, rates: null, hold_bytes_max, source, sink });
   return { writer, reader, source, sink, flow, pipes };
 }
 
@@ -120,6 +120,19 @@ describe("a flow", () => {
     expect(flow.pump(1, 0)).toBe("more");
     expect(flow.bytes).toBeGreaterThan(0);
     flow.close();
+    pipes.close();
+  });
+
+  test("holds no more than it may while its sink takes nothing", () => {
+    const { writer, source, sink, flow, pipes } = setUp(new PipePool({ libc }), 10_000);
+    for (let i = 0; i < 4; i++) send(writer, "x".repeat(10_000));
+    received(source.fd, MSG_PEEK);
+    sink.writable = false;
+    expect(flow.pump(1 << 20, 0)).toBe("blocked");
+    expect(flow.holds_bytes).toBeGreaterThan(0);
+    expect(flow.holds_bytes).toBeLessThanOrEqual(10_000);
+    flow.close();
+    expect(flow.holds_bytes).toBe(0);
     pipes.close();
   });
 
