@@ -181,11 +181,12 @@ export class Gateway {
       config,
       files: options.files ?? readAccessFiles(config),
       log,
-      endSessions: (of, by) => {
+      endSessions: (of, by, alone) => {
         for (const session of [...this.#sessions.all()]) {
           if (!of(session.client, session.server)) continue;
           this.#sessions.end(session.id, { reason: "revoked", by });
         }
+        this.#rlx1?.orders.endSessions(alone, by);
       },
       onBannedNetworks: (networks) => {
         planes.zmq.setBans(networks);

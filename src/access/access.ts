@@ -34,8 +34,15 @@ export interface AccessOptions {
   config: Pick<Config, "auth" | "quotas" | "bans" | "state" | "proxy_protocol">;
   files: AccessFiles;
   log: Log;
-  /** Ends all sessions between two that this is true of. */
-  endSessions: (of: (client: Standing, server: Standing) => boolean, by: string) => void;
+  /**
+   * Ends all sessions between two that this is true of. Where it is not known who both are, one end of
+   * which `alone` is true is enough.
+   */
+  endSessions: (
+    of: (client: Standing, server: Standing) => boolean,
+    by: string,
+    alone: (end: Standing) => boolean,
+  ) => void;
   /** Hears all banned addresses and networks whenever they have changed. */
   onBannedNetworks: (networks: readonly string[]) => void;
 }
@@ -124,6 +131,7 @@ export class Access {
       (client, server) =>
         this.#isRevoked(client) || this.#isRevoked(server) || !mayMeet(client, server),
       "a reload that took a right back",
+      (end) => this.#isRevoked(end),
     );
   }
 
@@ -202,7 +210,7 @@ export class Access {
     }
     if (order.sessions) {
       const either = (client: Standing, server: Standing) => meant(client) || meant(server);
-      this.#endSessions(either, `a ban of ${ban.subject}`);
+      this.#endSessions(either, `a ban of ${ban.subject}`, meant);
     }
     return ban;
   }

@@ -96,7 +96,10 @@ export class Operations implements AdminSource {
       sessions: sessions.size + (rlx1?.sessions ?? 0),
       waiting_requests: broker.snapshot().waiting,
       port_state: { zmq: this.#map("zmq").counts, srt: this.#map("srt").counts },
-      planes: [planes.zmq.snapshot(), planes.srt.snapshot()],
+      planes: [
+        withWorkers(planes.zmq.snapshot(), this.#options.rlx1?.planeSnapshot()),
+        planes.srt.snapshot(),
+      ],
       bytes: sumOf(sessions.carried(), this.#options.rlx1?.carried()),
       ...(rlx1 === undefined ? {} : { rlx1 }),
     };
@@ -189,7 +192,7 @@ export class Operations implements AdminSource {
   }
 
   notReady(): string[] {
-    const { state, drain, planes } = this.#options;
+    const { state, drain, planes, rlx1 } = this.#options;
     const reasons: string[] = [];
     if (state() !== "Running") reasons.push(`the gateway is ${state().toLowerCase()}`);
     if (drain.snapshot() !== null) reasons.push("the gateway drains");
@@ -197,6 +200,9 @@ export class Operations implements AdminSource {
       if (loop_lag_ms.every((lag) => lag === null)) {
         reasons.push(`no worker of the ${kind} plane moves`);
       }
+    }
+    if (rlx1?.planeSnapshot().loop_lag_ms.every((lag) => lag === null)) {
+      reasons.push("no worker of relay_X v1 moves");
     }
     return reasons;
   }
@@ -257,6 +263,18 @@ export class Operations implements AdminSource {
       bottleneck_down: counters?.bottleneck_down ?? "unknown",
     };
   }
+}
+
+/** One plane's figures with the workers of v1's ports, which are TCP as well, behind its own. */
+function withWorkers(own: PlaneSnapshot, first: PlaneSnapshot | undefined): PlaneSnapshot {
+  if (first === undefined) return own;
+  return {
+    kind: own.kind,
+    workers: own.workers + first.workers,
+    workers_replaced: own.workers_replaced + first.workers_replaced,
+    ports_open: own.ports_open + first.ports_open,
+    loop_lag_ms: [...own.loop_lag_ms, ...first.loop_lag_ms],
+  };
 }
 
 /** What both generations have carried. */

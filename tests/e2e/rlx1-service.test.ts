@@ -170,7 +170,10 @@ describe("a gateway of both generations", () => {
       });
       expect(await kicked.json()).toEqual({ ended: 1 });
       await end.turnedAway();
-      await gateway.logged("session_stop", { reason: "kicked", port: zmq.first });
+      await gateway.logged("session_stop", { reason: "kicked", port: zmq.first, bytes_up: 1000 });
+      expect(await (await fetch(`${url}/metrics`)).text())
+        .toContain('relay_pipe_bytes_total{direction="up",protocol="zmq"} 1000');
+      expect((await get("gateway")).planes[0].workers).toBe(2);
       const gone = await fetch(`${url}/api/v1/registrations/client/fe-7`, { method: "DELETE" });
       expect(await gone.json()).toEqual({ ended: 1 });
       await front.ended();

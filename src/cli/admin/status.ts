@@ -26,7 +26,7 @@ interface Wording {
 }
 
 function lines(gateway: GatewayAnswer, { roughBytes, span }: Wording): [string, string][] {
-  const { connections, drain, now_unix_ms, planes, port_state, bytes } = gateway;
+  const { connections, drain, now_unix_ms, planes, port_state, bytes, rlx1 } = gateway;
   const rows: [string, string][] = [
     ["relayx", `${gateway.version}, protocol ${gateway.protocol}`],
     ["state", `${gateway.state}, since ${span(gateway.started_at_unix_ms, now_unix_ms)}`],
@@ -56,6 +56,16 @@ function lines(gateway: GatewayAnswer, { roughBytes, span }: Wording): [string, 
         }${workers_replaced > 0 ? `, ${workers_replaced} replaced` : ""}`,
       ],
     );
+  }
+  if (rlx1 !== undefined) {
+    const { front_ends, back_ends, leases, ports } = rlx1;
+    rows.push(["v1 peers", `${front_ends} FE, ${back_ends} BE, ${leases} leases`]);
+    for (const [label, { total, busy, ready, empty, closed }] of Object.entries(ports)) {
+      rows.push([
+        `v1 ${label}`,
+        `${busy} busy, ${ready} ready, ${empty} empty, ${closed} closed of ${total}`,
+      ]);
+    }
   }
   return rows;
 }

@@ -3,11 +3,13 @@
  * paired with whom, and what has been carried.
  */
 import { randomBytes } from "node:crypto";
+import type { Standing } from "../../access/standing.ts";
 import type { PlaneKind } from "../../data/plane.ts";
 import type { StandingEnd, StandingEvent, StandingPlane } from "../../data/standing.ts";
 import type { Log } from "../../observe/log.ts";
 import { traced } from "../../sessions/party.ts";
 import type { Leases } from "./leases.ts";
+import type { V1Role } from "./messages.ts";
 import type { PortRow, PortTable } from "./port-table.ts";
 
 const SESSION_ID_BYTES = 12;
@@ -23,6 +25,11 @@ export interface DataSession {
   readonly be: StandingEnd;
   readonly fe: StandingEnd;
   readonly since_unix_ms: number;
+  /**
+   * Those of the peers that are registered under the ids of its ends. A hello proves nothing: this is
+   * good for ending a session, and not for charging anybody for it.
+   */
+  readonly standings: readonly Standing[];
   /** The port's totals when it began, from which its own are counted. */
   readonly before: Bytes;
 }
@@ -39,6 +46,7 @@ export class DataSessions {
   readonly #plane: StandingPlane;
   readonly #table: PortTable;
   readonly #leases: Leases;
+  readonly #standingsOf: (role: V1Role, client_id: string) => Standing[];
   readonly #log: Log;
   readonly #by_port = new Map<number, DataSession>();
   /** Of each port since it was opened, in sessions that are over. */
@@ -52,11 +60,14 @@ export class DataSessions {
     plane: StandingPlane;
     table: PortTable;
     leases: Leases;
+    /** Those of everybody who is registered so. */
+    standingsOf: (role: V1Role, client_id: string) => Standing[];
     log: Log;
   }) {
     this.#plane = options.plane;
     this.#table = options.table;
     this.#leases = options.leases;
+    this.#standingsOf = options.standingsOf;
     this.#log = options.log;
   }
 
@@ -157,6 +168,7 @@ export class DataSessions {
       be,
       fe,
       since_unix_ms: Date.now(),
+      standings: [...this.#standingsOf("BE", be.id), ...this.#standingsOf("FE", fe.id)],
       before: this.#carried_by_port.get(row.port) ?? { up: 0, down: 0 },
     };
     this.#by_port.set(row.port, session);

@@ -5,6 +5,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { Access } from "../../access/access.ts";
+import type { Standing } from "../../access/standing.ts";
 import type { ControlConnection } from "../../control/connection.ts";
 import type { Frame } from "../../control/guest.ts";
 import type { Envelope } from "../../control/messages.ts";
@@ -57,6 +58,13 @@ export class Hub {
 
   countOf(role: V1Role): number {
     return this.#by_role[role].size;
+  }
+
+  /** What those have here that are registered in a role under this id. */
+  standingsOf(role: V1Role, client_id: string): Standing[] {
+    if (client_id === "") return [];
+    return [...this.#by_role[role]].filter((peer) => peer.client_id === client_id)
+      .map(({ standing }) => standing);
   }
 
   onMessage(connection: ControlConnection, message: Envelope, frame: Frame): void {

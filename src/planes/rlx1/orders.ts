@@ -1,9 +1,10 @@
 /** What the operator sees of relay_X v1, and orders there. */
+import type { Standing } from "../../access/standing.ts";
 import type { GuestHost } from "../../control/guest.ts";
 import type { PlaneKind, PlaneSnapshot, Role } from "../../data/plane.ts";
 import type { StandingPlane } from "../../data/standing.ts";
 import type { Log } from "../../observe/log.ts";
-import type { DataSessions } from "./data-sessions.ts";
+import type { DataSession, DataSessions } from "./data-sessions.ts";
 import type { Hub } from "./hub.ts";
 import type { Leases } from "./leases.ts";
 import { ROLES } from "./peer.ts";
@@ -35,25 +36,18 @@ export class Orders {
     this.#parts = options;
   }
 
+  /** Ends all sessions with an end that this is true of. */
+  endSessions(of: (end: Standing) => boolean, by: string): void {
+    for (const session of [...this.#parts.sessions.all()]) {
+      if (session.standings.some(of)) this.#end(session, { reason: "revoked", by });
+    }
+  }
+
   /** Ends one session; false where there is none. */
   end(session_id: string, order: { reason: string; by: string }): boolean {
     const session = this.#parts.sessions.find(session_id);
     if (session === undefined) return false;
-    const { port, label: kind, be, fe } = session;
-    this.#parts.log.info(
-      {
-        status: "session_ended",
-        protocol: "rlx1",
-        session_id,
-        kind,
-        port,
-        server_id: be.id,
-        client_id: fe.id,
-        ...order,
-      },
-      "a session is ended before its time",
-    );
-    this.#parts.plane.stopSession(port, order.reason);
+    this.#end(session, order);
     return true;
   }
 
@@ -100,5 +94,24 @@ export class Orders {
       sessions: this.#parts.table.busy,
       ports: { zmq: this.#parts.table.counts("zmq"), srt: this.#parts.table.counts("srt") },
     };
+  }
+
+  #end(session: DataSession, order: { reason: string; by: string }): void {
+    const { session_id } = session;
+    const { port, label: kind, be, fe } = session;
+    this.#parts.log.info(
+      {
+        status: "session_ended",
+        protocol: "rlx1",
+        session_id,
+        kind,
+        port,
+        server_id: be.id,
+        client_id: fe.id,
+        ...order,
+      },
+      "a session is ended before its time",
+    );
+    this.#parts.plane.stopSession(port, order.reason);
   }
 }

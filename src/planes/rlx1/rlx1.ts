@@ -95,7 +95,13 @@ export class Rlx1 implements Guest {
       accounts: access.accounts,
       onOver: (lease, reason) => this.#hub.onLeaseOver(lease, reason),
     });
-    const sessions = this.#sessions = new DataSessions({ plane, table, leases, log });
+    const sessions = this.#sessions = new DataSessions({
+      plane,
+      table,
+      leases,
+      standingsOf: (role, client_id) => this.#hub.standingsOf(role, client_id),
+      log,
+    });
     this.#reports = new DataReports({ access, table, sessions, log, repeated });
     const reaper = this.#reaper = new Reaper({
       plane,

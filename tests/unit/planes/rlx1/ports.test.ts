@@ -449,6 +449,30 @@ describe("what the operator does", () => {
     expect((await log.status("ports_reaped")).timeout_ms).toBe(50);
   });
 
+  test("a ban ends registrations and, where that is asked for, the sessions that name them", async () => {
+    const running = await start({ admin: { port: 0 } });
+    const { fe, be, standing, log } = running;
+    const [front, back] = [await fe("fe-1"), await be("be-1")];
+    standing.wait(ZMQ[0], "be-1");
+    standing.pair(ZMQ[0], "fe-1");
+    standing.wait(ZMQ[1], "be-1");
+    standing.pair(ZMQ[1], "fe-2");
+    const { admin_port } = await log.status("admin_serving");
+    const answer = await fetch(`http://127.0.0.1:${admin_port}/api/v1/bans`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ subject: "id:fe-1", sessions: true }),
+    });
+    expect(answer.status).toBe(200);
+    await front.ended();
+    expect(linesOf(log, "session_stop")).toMatchObject([{ port: ZMQ[0], reason: "revoked" }]);
+    const again = await running.connect();
+    again.send("register", { role: "FE", secret: SECRET, client_id: "fe-1" });
+    await again.ended();
+    expect(linesOf(log, "register_refused")[0]).toMatchObject({ reason: "banned" });
+    await back.settled();
+  });
+
   test("v1 is not turned on or off by a reload", async () => {
     let next: Config = configOf();
     const { gateway, fe } = await start({}, { load: () => next });
