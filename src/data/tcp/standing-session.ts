@@ -15,15 +15,12 @@
  */
 import { EAGAIN, type Libc, SIOCOUTQ } from "../../../ffi/libc/mod.ts";
 import type { StandingOver, StandingRole } from "../standing.ts";
-import { Deadline } from "../timer-wheel.ts";
 import { type Connection, resetOnClose } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import type { Flow } from "./flow.ts";
+import { Quiet, type QuietOwner } from "./quiet.ts";
 import { Tail } from "./tail.ts";
 import { Traffic, type TrafficOptions, type TrafficOwner, TURN_BYTES } from "./traffic.ts";
-
-/** How long a BE is silent before what it sends is the next FE's. */
-const QUIET_MS = 250;
 
 /** How a session ended. */
 export interface SessionEnd {
@@ -41,16 +38,14 @@ export interface StandingSessionOwner {
 
 const unsent = new Int32Array(1);
 
-export class StandingSession implements TrafficOwner {
+export class StandingSession implements TrafficOwner, QuietOwner {
   readonly fe: Connection;
   readonly be: Connection;
   queued = false;
   readonly #context: TcpContext;
   readonly #owner: StandingSessionOwner;
   readonly #traffic: Traffic;
-  readonly #quiet = new Deadline((now_ms) => this.#lookWhetherQuiet(now_ms));
-  /** When a byte last moved, or the FE ended. */
-  #moved_ms = 0;
+  readonly #quiet: Quiet;
   /** Why the FE is gone before its time: what the BE sends is thrown away. */
   #fe_gone: "aborted" | "idle" | null = null;
   #be_ended = false;
@@ -73,6 +68,7 @@ export class StandingSession implements TrafficOwner {
     this.#owner = owner;
     this.fe = fe;
     this.be = be;
+    this.#quiet = new Quiet({ wheel: context.wheel, owner: this });
     this.#traffic = new Traffic({
       ...traffic,
       context,
@@ -96,8 +92,20 @@ export class StandingSession implements TrafficOwner {
     return this.#traffic.held;
   }
 
+  get be_speaks(): boolean {
+    return this.be.readable || this.#traffic.down.holds_bytes > 0;
+  }
+
+  get be_receives(): boolean {
+    return unsentBytes(this.#context.libc, this.be.fd) > 0;
+  }
+
   start(): void {
     this.#traffic.start();
+  }
+
+  beIsQuiet(): void {
+    this.#close({ be_stays: true });
   }
 
   connectionReady(connection: Connection): void {
@@ -112,12 +120,13 @@ export class StandingSession implements TrafficOwner {
     const before = up.bytes + down.bytes;
     let more = this.#traffic.turn();
     if (this.#over) return false;
-    if (up.bytes + down.bytes !== before) this.#moved_ms = this.#context.now_ms;
+    if (up.bytes + down.bytes !== before) this.#quiet.moved(this.#context.now_ms);
     if (this.#tail) {
       if (this.#tail.flow.finished) this.#endTail(this.#tail);
       return !this.#over && more;
     }
     if (this.#fe_gone) more = this.#throwAway() || more;
+    if (this.#over) return false;
     if (down.finished) this.#be_ended = true;
     this.#look();
     return !this.#over && more;
@@ -125,7 +134,7 @@ export class StandingSession implements TrafficOwner {
 
   /** Both ends have been silent; the BE, for which that is nothing special, stays if it can. */
   close(reason: "idle"): void {
-    const stuck = this.#traffic.up.holds_bytes > 0 || this.#unsent(this.be) > 0;
+    const stuck = this.#traffic.up.holds_bytes > 0 || this.be_receives;
     if (this.#fe_gone || this.#be_ended || this.#tail || stuck) return this.#breakOff(reason, null);
     this.#feGone(reason);
     // It may wake up, but nothing of it is taken any more.
@@ -166,7 +175,7 @@ export class StandingSession implements TrafficOwner {
   #feGone(reason: "aborted" | "idle"): void {
     const { up, down } = this.#traffic;
     this.#fe_gone = reason;
-    this.#moved_ms = this.#context.now_ms;
+    this.#quiet.moved(this.#context.now_ms);
     this.#traffic.only = up;
     down.close();
     this.fe.readable = true;
@@ -205,26 +214,10 @@ export class StandingSession implements TrafficOwner {
     if (!up.finished) return;
     if (!this.#up_ended) {
       this.#up_ended = true;
-      this.#moved_ms = this.#context.now_ms;
+      this.#quiet.moved(this.#context.now_ms);
     }
     if (this.#be_ended) return this.#close({ be_stays: false });
-    if (!this.#quiet.set) this.#lookAgain(this.#moved_ms + QUIET_MS);
-  }
-
-  #lookWhetherQuiet(now_ms: number): void {
-    if (this.be.readable || this.#traffic.down.holds_bytes > 0) {
-      // There is more, which the FE does not take or has no allowance for.
-      return this.#lookAgain(now_ms + QUIET_MS);
-    }
-    // Its answer may come only when it has everything.
-    if (this.#unsent(this.be) > 0) this.#moved_ms = now_ms;
-    const due_ms = this.#moved_ms + QUIET_MS;
-    if (now_ms < due_ms) return this.#lookAgain(due_ms);
-    this.#close({ be_stays: true });
-  }
-
-  #lookAgain(at_ms: number): void {
-    this.#context.wheel.schedule(this.#quiet, at_ms);
+    this.#quiet.await();
   }
 
   /** Reads what nobody gets; true when there may be more. */
@@ -234,7 +227,7 @@ export class StandingSession implements TrafficOwner {
       const bytes = libc.recv(this.be.fd, scratch, scratch.length, 0);
       if (bytes > 0) {
         read += bytes;
-        this.#moved_ms = now_ms;
+        this.#quiet.moved(now_ms);
         continue;
       }
       this.be.readable = false;
@@ -242,10 +235,6 @@ export class StandingSession implements TrafficOwner {
       else if (libc.errno() !== EAGAIN) this.#broken(this.be);
     }
     return this.be.readable;
-  }
-
-  #unsent({ fd }: Connection): number {
-    return unsentBytes(this.#context.libc, fd);
   }
 
   /** All that was owed has been delivered. */
@@ -284,7 +273,7 @@ export class StandingSession implements TrafficOwner {
   #end(): void {
     this.#over = true;
     this.#tail?.cancel();
-    this.#context.wheel.cancel(this.#quiet);
+    this.#quiet.cancel();
     this.#traffic.close();
   }
 }
