@@ -12,7 +12,7 @@ import type { Envelope } from "../../control/messages.ts";
 import type { Log } from "../../observe/log.ts";
 import { traced } from "../../sessions/party.ts";
 import type { Lease, LeaseEnd, Leases } from "./leases.ts";
-import { allocation, type Ranges, readRegister, type V1Role } from "./messages.ts";
+import { allocation, type Ranges, readRegister, readStamp, type V1Role } from "./messages.ts";
 import { about, type Peer } from "./peer.ts";
 import type { PortTable } from "./port-table.ts";
 import type { Post } from "./post.ts";
@@ -70,19 +70,19 @@ export class Hub {
   onMessage(connection: ControlConnection, message: Envelope, frame: Frame): void {
     const peer = this.#peers.get(connection);
     const fault = this.#parts.signatures.faultOf(frame.object, Date.now());
-    if (peer === undefined) this.#onFirst(connection, message, fault);
+    if (peer === undefined) this.#onFirst(connection, message, frame, fault);
     else if (fault !== null) this.#parts.requests.refuseUnsigned(peer, message, frame, fault);
     else this.#parts.requests.take(peer, message, frame);
   }
 
-  /** A peer is let in. */
-  admit(peer: Peer): void {
+  /** A peer is let in; `msg_id` is that of its register. */
+  admit(peer: Peer, msg_id: string): void {
     const { post, log, ranges, table } = this.#parts;
     const { connection, role } = peer;
     this.#peers.set(connection, peer);
     this.#by_role[role].add(peer);
     const { trace_id } = connection;
-    peer.send(post.write("auth", { status: "ok" }, { trace_id, msg_id: "" }));
+    peer.send(post.write("auth", { status: "ok" }, { trace_id, msg_id }));
     if (role === "FE") peer.send(post.write("port_alloc", allocation(ranges())));
     peer.send(post.write("port_state", table.states()));
     log.info(
@@ -154,10 +154,16 @@ export class Hub {
     );
   }
 
-  #onFirst(connection: ControlConnection, message: Envelope, fault: string | null): void {
-    connection.trace_id = message.trace_id;
+  #onFirst(
+    connection: ControlConnection,
+    { payload }: Envelope,
+    { object }: Frame,
+    fault: string | null,
+  ): void {
+    const { trace_id, msg_id } = readStamp(object);
+    connection.trace_id = trace_id;
     const { registrar, access } = this.#parts;
-    const asked = readRegister(message.payload);
+    const asked = readRegister(payload, msg_id);
     if (fault === null) {
       registrar.register(connection, asked);
       return;

@@ -70,6 +70,8 @@ export interface Registration {
   role: V1Role;
   secret: string;
   client_id: string;
+  /** For the answer; empty where the message has none. */
+  msg_id: string;
 }
 
 export interface Acquisition {
@@ -91,14 +93,21 @@ export interface Grant {
   error_code?: ErrorCode;
 }
 
+/**
+ * Text that is sent on to others. Half a surrogate pair becomes the sign for a wrong character, as the
+ * original reads it: canonical JSON, which signatures are made over, has no form for it.
+ */
+const text = () => z.string().transform((value) => value.toWellFormed());
+const idText = () => text().pipe(z.string().max(ID_CHARS_MAX)).default("");
+
 const registerShape = z.object({
   role: z.enum(["FE", "BE"]),
   secret: z.string().default(""),
-  client_id: z.string().max(ID_CHARS_MAX).default(""),
+  client_id: idText(),
 });
 
 const acquireShape = z.object({
-  request_id: z.string().max(ID_CHARS_MAX).default(""),
+  request_id: idText(),
   need_zmq: z.boolean().default(false),
   need_srt: z.boolean().default(false),
   ttl_seconds: z.int().default(0),
@@ -112,7 +121,7 @@ const allocShape = z.object({
   srt_end_port: port,
 });
 const releaseShape = z.object({ session_id: z.string() });
-const keyShape = z.object({ public_key: z.string() });
+const keyShape = z.object({ public_key: text() });
 
 /** Whether a payload asks for a role of v1: then the connection is v1's, whatever else it says. */
 export function asksForV1(payload: unknown): boolean {
@@ -121,8 +130,9 @@ export function asksForV1(payload: unknown): boolean {
 }
 
 /** Null when a field has the wrong type. */
-export function readRegister(payload: unknown): Registration | null {
-  return read(registerShape, payload);
+export function readRegister(payload: unknown, msg_id = ""): Registration | null {
+  const asked = read(registerShape, payload);
+  return asked && { ...asked, msg_id };
 }
 
 /** Null when a field has the wrong type. A time that is none, or too long, is put right. */
@@ -188,7 +198,7 @@ function read<Shape extends z.ZodObject>(shape: Shape, payload: unknown): z.outp
 }
 
 function shortText(value: unknown): string {
-  return typeof value === "string" && value.length <= NAME_CHARS_MAX ? value : "";
+  return typeof value === "string" && value.length <= NAME_CHARS_MAX ? value.toWellFormed() : "";
 }
 
 /** The payload of `port_alloc`. */

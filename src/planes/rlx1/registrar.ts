@@ -26,7 +26,7 @@ export class Registrar {
   readonly #repeated: RepeatedLines;
   readonly #refusing: () => string | null;
   readonly #countOf: (role: V1Role) => number;
-  readonly #onPeer: (peer: Peer) => void;
+  readonly #onPeer: (peer: Peer, msg_id: string) => void;
 
   constructor(options: {
     config: Config;
@@ -38,7 +38,7 @@ export class Registrar {
     refusing: () => string | null;
     /** How many are registered in a role. */
     countOf: (role: V1Role) => number;
-    onPeer: (peer: Peer) => void;
+    onPeer: (peer: Peer, msg_id: string) => void;
   }) {
     this.#config = options.config;
     this.#access = options.access;
@@ -142,11 +142,11 @@ export class Registrar {
 
   #admit(
     connection: ControlConnection,
-    { role, client_id }: Registration,
+    { role, client_id, msg_id }: Registration,
     standing: Standing,
   ): void {
     this.#host.prove(connection);
-    this.#onPeer(new Peer({ connection, role, client_id, standing }));
+    this.#onPeer(new Peer({ connection, role, client_id, standing }), msg_id);
   }
 
   #limit(

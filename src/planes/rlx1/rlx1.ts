@@ -122,7 +122,7 @@ export class Rlx1 implements Guest {
       repeated,
       refusing,
       countOf: (role) => this.#hub.countOf(role),
-      onPeer: (peer) => this.#hub.admit(peer),
+      onPeer: (peer, msg_id) => this.#hub.admit(peer, msg_id),
     });
     const speed = this.#speed = new Speed({
       plane,

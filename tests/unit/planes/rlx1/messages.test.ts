@@ -25,9 +25,14 @@ test("the schema finds what is wrong", () => {
 
 describe("register", () => {
   test("keys in any case, and others beside them", () => {
-    const read = readRegister({ ROLE: "FE", Secret: "s", Client_ID: "c", version: 2 });
-    expect(read).toEqual({ role: "FE", secret: "s", client_id: "c" });
-    expect(readRegister({ role: "BE" })).toEqual({ role: "BE", secret: "", client_id: "" });
+    const read = readRegister({ ROLE: "FE", Secret: "s", Client_ID: "c", version: 2 }, "m");
+    expect(read).toEqual({ role: "FE", secret: "s", client_id: "c", msg_id: "m" });
+    expect(readRegister({ role: "BE" })).toEqual({
+      role: "BE",
+      secret: "",
+      client_id: "",
+      msg_id: "",
+    });
   });
 
   test("the role decides whose it is, and its case counts", () => {

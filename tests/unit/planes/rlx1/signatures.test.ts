@@ -121,6 +121,14 @@ describe("what comes in", () => {
     }
   });
 
+  test("is wrong where canonical JSON has no form for it", () => {
+    const all = signatures();
+    for (const payload of ['{"c_send":1e999}', '["\\ud800"]', '{"\\udc00":0}']) {
+      const message = `{"type":"ping","payload":${payload},"ts_ms":${now},"sign":"AAAA"}`;
+      expect(all.faultOf(JSON.parse(message), now)).toBe("wrong_signature");
+    }
+  });
+
   test("is good for 30 s by the clock", () => {
     const all = signatures();
     for (
@@ -183,6 +191,7 @@ describe("against a gateway", () => {
     const client = await connect();
     send(client, signed(register(), ec, "new"));
     await client.next("log");
+    expect(client.all[0]).toMatchObject({ type: "auth", trace_id: "t", msg_id: "m" });
     const ping = { type: "ping", payload: { c_send: 5 }, ts_ms: Date.now(), msg_id: "mine" };
     send(client, signed(ping, rsa, "old"));
     const pong = await client.next("pong");
@@ -192,6 +201,23 @@ describe("against a gateway", () => {
     const ids = client.all.map(({ msg_id }) => msg_id);
     expect(new Set(ids).size).toBe(ids.length);
     expectValid(client);
+  });
+
+  test("what canonical JSON has no form for ends nothing but its own connection", async () => {
+    const { connect } = await startGateway({ rlx1: { ...required, signatures: "optional" } });
+    const stranger = await connect();
+    send(stranger, { ...register(), trace_id: "\ud800", sign: "AAAA" });
+    await stranger.ended();
+    const client = await connect();
+    const { ts_ms: _, ...unsigned } = register();
+    send(client, { ...unsigned, trace_id: "t\ud800", msg_id: "m\udc00" });
+    const auth = await client.next("auth");
+    // As the runtime of the original reads such text.
+    expect(auth).toMatchObject({ trace_id: "t\ufffd", msg_id: "m\ufffd" });
+    client.send("port_acquire", { request_id: "\ud800", need_zmq: true }, { trace_id: "\udfff" });
+    const grant = await client.next("port_grant");
+    expect([grant.payload.request_id, grant.trace_id]).toEqual(["\ufffd", "\ufffd"]);
+    for (const message of client.all) expectOurs(message, ours, "relay-1");
   });
 
   test("an RSA key signs with PSS", async () => {
