@@ -439,7 +439,12 @@ export class Gateway {
     this.#state = "Stopping";
     const { shutdown_timeout } = this.#config.gateway;
     this.#log.info(
-      { status: "stopping", reason, sessions: this.#sessions.size, shutdown_timeout },
+      {
+        status: "stopping",
+        reason,
+        sessions: this.#sessions.size + (this.#rlx1?.size ?? 0),
+        shutdown_timeout,
+      },
       "the gateway stops: no new connections, running sessions may finish",
     );
     this.#control.stopAccepting();

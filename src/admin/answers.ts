@@ -153,6 +153,8 @@ export const sessionPort = z.object({
 });
 
 export const session = z.object({
+  /** Where it is relay_X v1, both of whose ports are plain TCP: their `kind` is a label then. */
+  protocol: z.literal("rlx1").optional(),
   session_id: z.string(),
   request_id: z.string(),
   client_id: z.string(),

@@ -123,7 +123,7 @@ function sessionNow(
       name(server_id)
     } has been ` +
     `there for ${age}, with ${counted(ports.length, "port")}.`,
-    ...ports.map((port) => `Now: ${portNow(port, now_unix_ms)}.`),
+    ...ports.map((port) => `Now: ${portNow({ ...port, protocol: row.protocol }, now_unix_ms)}.`),
   ];
 }
 
@@ -136,7 +136,10 @@ function ended(events: readonly RecordedEvent[]): string {
   }.`;
 }
 
-function portNow(port: SessionPortRow, now_unix_ms: number): string {
+function portNow(
+  port: SessionPortRow & Pick<SessionRow, "protocol">,
+  now_unix_ms: number,
+): string {
   const where = place(port);
   if (port.phase === "opening") return `${where} is being opened`;
   if (port.phase === "reserved") {

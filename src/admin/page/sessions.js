@@ -62,7 +62,7 @@ export class SessionsView {
         },
       },
       { label: "Ends", class: "ends", sort: ({ client_id }) => client_id, make: makeEnds },
-      { label: "Ports", sort: ({ ports }) => ports[0]?.port ?? 0, make: perPort(portWords) },
+      { label: "Ports", sort: ({ ports }) => ports[0]?.port ?? 0, make: makePorts },
       figure("Up", (port) => port.bps_up, rate),
       figure("Down", (port) => port.bps_down, rate),
       {
@@ -104,9 +104,17 @@ export class SessionsView {
 }
 
 /** @param {Session} session */
-function searchable({ session_id, request_id, client_id, server_id, trace_id, ports }) {
+function searchable({
+  session_id,
+  request_id,
+  client_id,
+  server_id,
+  trace_id,
+  ports,
+  protocol,
+}) {
   const places = ports.map(({ kind, port, client_remote, server_remote }) =>
-    `${planeName(kind)} ${port} ${client_remote ?? ""} ${server_remote ?? ""}`
+    `${planeName(kind, protocol)} ${port} ${client_remote ?? ""} ${server_remote ?? ""}`
   );
   return [session_id, request_id, client_id, server_id, trace_id ?? "", ...places].join(" ");
 }
@@ -140,11 +148,18 @@ function perPort(text) {
   };
 }
 
-/** @param {SessionPort} port */
-function portWords({ kind, port, phase }) {
-  // A blank that does not break.
-  const place = `${planeName(kind)}\u00a0${port}`;
-  return phase === "occupied" ? place : `${place}, ${phase}`;
+/**
+ * @param {HTMLElement} cell
+ * @returns {(session: Session) => void}
+ */
+function makePorts(cell) {
+  const fill = makeLines(cell);
+  return ({ ports, protocol }) =>
+    fill(ports.map(({ kind, port, phase }) => {
+      // A blank that does not break.
+      const place = `${planeName(kind, protocol)}\u00a0${port}`;
+      return phase === "occupied" ? place : `${place}, ${phase}`;
+    }));
 }
 
 /**

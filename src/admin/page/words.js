@@ -2,8 +2,12 @@
 
 /** @typedef {import("../answers.ts").SessionPortRow} SessionPort */
 
-/** @param {"zmq" | "srt"} kind The historical name of the TCP plane stays on the wire. */
-export function planeName(kind) {
+/**
+ * @param {"zmq" | "srt"} kind The historical name of the TCP plane stays on the wire.
+ * @param {"rlx1"} [protocol] All ports of relay_X v1 are TCP, whatever they are called there.
+ */
+export function planeName(kind, protocol) {
+  if (protocol === "rlx1") return "v1\u00a0TCP";
   return kind === "zmq" ? "TCP" : "SRT";
 }
 

@@ -45,9 +45,9 @@ export const PAIRING: Sentences = {
     }.`;
   },
   limit_reached: (fields) => {
-    const { limit, count, remote, client_id, id, error, kind, port, queued_bytes } = fields;
+    const { limit, count, remote, client_id, id, error, port, queued_bytes } = fields;
     const who = client_id ?? id;
-    const where = port === undefined ? "" : ` at ${place({ kind, port })}`;
+    const where = port === undefined ? "" : ` at ${place(fields)}`;
     const what = limit === "descriptors"
       ? "the process had no descriptor left; raise LimitNOFILE"
       : `the bound ${key(limit)} was reached`;

@@ -13,7 +13,10 @@ const ADVICE: Readonly<Record<string, string>> = {
 export const REGISTRATION: Sentences = {
   registered: (fields) =>
     `The ${peer(fields)} registered${from(fields.remote)}` +
-    (fields.role === "server" ? `, for up to ${counted(fields.max_conn, "port")} at once.` : "."),
+    // A back end of relay_X v1 has no bound of its own.
+    (fields.role === "server" && fields.max_conn !== undefined
+      ? `, for up to ${counted(fields.max_conn, "port")} at once.`
+      : "."),
   register_refused: (fields) => {
     const { code, error, detail, reason, remote } = fields;
     const advice = ADVICE[String(code)];
@@ -50,13 +53,14 @@ export const REGISTRATION: Sentences = {
     `The certificate ${words(certificate)} ` +
     (Number(days) < 0 ? "has expired" : `expires in ${counted(days, "day")}`) +
     "; put a new one in its place and reload.",
-  banned: ({ subject, reason, remote, kind, port, count, until }) => {
+  banned: (fields) => {
+    const { subject, reason, remote, port, count, until } = fields;
     if (subject !== undefined) {
       return `${name(subject)} was banned${inBrackets(reason)}${
         until === null || until === undefined ? "" : ` until ${words(until)}`
       }.`;
     }
-    const where = port === undefined ? "" : ` to ${place({ kind, port })}`;
+    const where = port === undefined ? "" : ` to ${place(fields)}`;
     return `${counted(count, "connection")}${where}${from(remote)} ${
       count === 1 || count === undefined ? "was" : "were"
     } closed: the address is banned; relayx unban takes that back.`;

@@ -54,10 +54,8 @@ export const SESSION: Sentences = {
       }); the sessions ` +
         "that it carried have ended, and may be asked for again."
       : `The ${plane(kind)} plane could not open port ${words(port)}: ${words(error)}.`,
-  port_blocked: ({ kind, port, error }) =>
-    `${place({ kind, port })} could not be bound (${
-      words(error)
-    }): another program has it. It is ` +
+  port_blocked: (fields) =>
+    `${place(fields)} could not be bound (${words(fields.error)}): another program has it. It is ` +
     "tried again every 5 s.",
   port_unblocked: (fields) => `${place(fields)} can be bound again.`,
 };

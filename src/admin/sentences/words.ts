@@ -38,8 +38,9 @@ export function plane(kind: unknown): string {
   return kind === "zmq" ? "TCP" : kind === "srt" ? "SRT" : "data";
 }
 
-/** `TCP port 2300`. */
-export function place({ kind, port }: Readonly<Record<string, unknown>>): string {
+/** `TCP port 2300`; those of relay_X v1 are all TCP, and what they are called there is a label. */
+export function place({ kind, port, protocol }: Readonly<Record<string, unknown>>): string {
+  if (protocol === "rlx1") return `TCP port ${words(port)} (v1, ${words(kind)})`;
   return `${plane(kind)} port ${words(port)}`;
 }
 

@@ -62,7 +62,7 @@ async function tableMaker() {
           session.session_id,
           printable(session.client_id, 32),
           printable(session.server_id, 32),
-          port.kind,
+          session.protocol === undefined ? port.kind : `v1 ${port.kind}`,
           String(port.port),
           port.waiting === null ? port.phase : `${port.waiting} waits`,
           since(session.since_unix_ms, now_unix_ms),

@@ -39,6 +39,21 @@ export interface Bytes {
   down: number;
 }
 
+/** What a session has carried on a port, and how fast between the last two looks, bit/s. */
+export interface Figures {
+  bytes_up: number;
+  bytes_down: number;
+  bps_up: number;
+  bps_down: number;
+}
+
+/** What a port had carried when it was looked at last, and the rates until then. */
+interface Look {
+  at_ms: number;
+  bytes: Bytes;
+  bps: Bytes;
+}
+
 type Over = Extract<StandingEvent, { type: "standing_over" }>;
 type State = Extract<StandingEvent, { type: "standing" }>;
 
@@ -49,6 +64,7 @@ export class DataSessions {
   readonly #standingsOf: (role: V1Role, client_id: string) => Standing[];
   readonly #log: Log;
   readonly #by_port = new Map<number, DataSession>();
+  readonly #looks = new Map<number, Look>();
   /** Of each port since it was opened, in sessions that are over. */
   readonly #carried_by_port = new Map<number, Bytes>();
   readonly #carried: Record<PlaneKind, Bytes> = {
@@ -75,11 +91,30 @@ export class DataSessions {
     return this.#by_port.values();
   }
 
-  find(session_id: string): DataSession | undefined {
+  /** Each port that a session runs on; a lease may be of one in each range. */
+  of(session_id: string): DataSession[] {
+    return [...this.#by_port.values()].filter((one) => one.session_id === session_id);
+  }
+
+  /** Sessions, however many ports each has. */
+  get size(): number {
+    return new Set([...this.#by_port.values()].map(({ session_id }) => session_id)).size;
+  }
+
+  /** To be called once a second: rates are those between two looks. */
+  look(at_ms: number): void {
     for (const session of this.#by_port.values()) {
-      if (session.session_id === session_id) return session;
+      const before = this.#looks.get(session.port);
+      const bytes = this.#bytesOf(session);
+      const elapsed_s = Math.max(1, at_ms - (before?.at_ms ?? at_ms)) / 1000;
+      const bps = (way: keyof Bytes) =>
+        Math.max(0, bytes[way] - (before?.bytes[way] ?? 0)) * 8 / elapsed_s;
+      this.#looks.set(session.port, {
+        at_ms,
+        bytes,
+        bps: { up: bps("up"), down: bps("down") },
+      });
     }
-    return undefined;
   }
 
   /** To be called before the table hears of it: what was there is compared with what is. */
@@ -113,6 +148,7 @@ export class DataSessions {
     const session = this.#by_port.get(port);
     const label = session?.label ?? this.#table.get(port)?.label ?? "zmq";
     this.#by_port.delete(port);
+    this.#looks.delete(port);
     this.#carried[label].up += bytes_up;
     this.#carried[label].down += bytes_down;
     const before = this.#carried_by_port.get(port) ?? { up: 0, down: 0 };
@@ -136,7 +172,18 @@ export class DataSessions {
     this.#leases.freePort(port, "port_gone");
   }
 
-  bytesOf(session: DataSession): Bytes {
+  figuresOf(session: DataSession): Figures {
+    const bytes = this.#bytesOf(session);
+    const bps = this.#looks.get(session.port)?.bps;
+    return {
+      bytes_up: bytes.up,
+      bytes_down: bytes.down,
+      bps_up: bps?.up ?? 0,
+      bps_down: bps?.down ?? 0,
+    };
+  }
+
+  #bytesOf(session: DataSession): Bytes {
     const now = this.#plane.counters(session.port);
     const { up, down } = session.before;
     return {
@@ -149,7 +196,7 @@ export class DataSessions {
   carried(): Record<PlaneKind, Bytes> {
     const all = { zmq: { ...this.#carried.zmq }, srt: { ...this.#carried.srt } };
     for (const session of this.#by_port.values()) {
-      const { up, down } = this.bytesOf(session);
+      const { up, down } = this.#bytesOf(session);
       all[session.label].up += up;
       all[session.label].down += down;
     }
@@ -172,6 +219,11 @@ export class DataSessions {
       before: this.#carried_by_port.get(row.port) ?? { up: 0, down: 0 },
     };
     this.#by_port.set(row.port, session);
+    this.#looks.set(row.port, {
+      at_ms: performance.now(),
+      bytes: { up: 0, down: 0 },
+      bps: { up: 0, down: 0 },
+    });
     this.#log.info(
       { ...about(session), status: "paired", role: "client", id: fe.id, remote: fe.remote },
       "both ends are there",

@@ -9,7 +9,13 @@ import type { Hub } from "./hub.ts";
 import type { Leases } from "./leases.ts";
 import { ROLES } from "./peer.ts";
 import type { PortCounts, PortTable } from "./port-table.ts";
-import { type RegistrationRow, registrationRow, sessionRow } from "./rows.ts";
+import {
+  portRow,
+  type RegistrationRow,
+  registrationRow,
+  type SessionRow,
+  sessionRow,
+} from "./rows.ts";
 
 export interface Rlx1Snapshot {
   front_ends: number;
@@ -43,12 +49,11 @@ export class Orders {
     }
   }
 
-  /** Ends one session; false where there is none. */
+  /** Ends one session, on all of its ports; false where there is none. */
   end(session_id: string, order: { reason: string; by: string }): boolean {
-    const session = this.#parts.sessions.find(session_id);
-    if (session === undefined) return false;
-    this.#end(session, order);
-    return true;
+    const meant = this.#parts.sessions.of(session_id);
+    for (const session of meant) this.#end(session, order);
+    return meant.length > 0;
   }
 
   /**
@@ -61,9 +66,9 @@ export class Orders {
     if (meant.length === 0) return null;
     const theirs = [...this.#parts.sessions.all()]
       .filter(({ be, fe }) => sessions && id !== "" && (role === "server" ? be : fe).id === id);
-    for (const { session_id } of theirs) this.end(session_id, { reason: "kicked", by });
+    for (const session of theirs) this.#end(session, { reason: "kicked", by });
     for (const { connection } of meant) this.#parts.host.end(connection, "kicked by an operator");
-    return meant.length + theirs.length;
+    return meant.length + new Set(theirs.map(({ session_id }) => session_id)).size;
   }
 
   registrationRows(): RegistrationRow[] {
@@ -72,9 +77,16 @@ export class Orders {
     );
   }
 
-  sessionRows() {
-    return [...this.#parts.sessions.all()]
-      .map((session) => sessionRow(session, this.#parts.sessions.bytesOf(session)));
+  /** A lease may be of a port in each range: then that is one session on two ports. */
+  sessionRows(): SessionRow[] {
+    const rows = new Map<string, SessionRow>();
+    for (const session of this.#parts.sessions.all()) {
+      const port = portRow(session, this.#parts.sessions.figuresOf(session));
+      const row = rows.get(session.session_id);
+      if (row === undefined) rows.set(session.session_id, sessionRow(session, port));
+      else row.ports.push(port);
+    }
+    return [...rows.values()];
   }
 
   /** Since the start, sessions that run included. */
@@ -91,7 +103,7 @@ export class Orders {
       front_ends: this.#parts.hub.countOf("FE"),
       back_ends: this.#parts.hub.countOf("BE"),
       leases: this.#parts.leases.size,
-      sessions: this.#parts.table.busy,
+      sessions: this.#parts.sessions.size,
       ports: { zmq: this.#parts.table.counts("zmq"), srt: this.#parts.table.counts("srt") },
     };
   }

@@ -35,7 +35,7 @@ import { Requests } from "./requests.ts";
 import { Signatures } from "./signatures.ts";
 import { Speed } from "./speed.ts";
 
-/** How often leases are looked at. */
+/** How often leases and the bytes of sessions are looked at. */
 const SWEEP_MS = 1000;
 
 export interface Rlx1Options {
@@ -163,7 +163,10 @@ export class Rlx1 implements Guest {
   async start(): Promise<void> {
     await this.plane.start();
     await this.#table.start();
-    this.#sweep = setInterval(() => this.#leases.sweep(Date.now()), SWEEP_MS);
+    this.#sweep = setInterval(() => {
+      this.#leases.sweep(Date.now());
+      this.#sessions.look(performance.now());
+    }, SWEEP_MS);
     this.#sweep.unref();
   }
 
@@ -227,7 +230,7 @@ export class Rlx1 implements Guest {
 
   /** Sessions that run. */
   get size(): number {
-    return this.#table.busy;
+    return this.#sessions.size;
   }
 
   /** Ports without a session are closed, the others when it is over; nobody is granted anything. */

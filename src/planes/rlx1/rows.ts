@@ -1,6 +1,6 @@
 /** Relay_X v1 as the admin side shows it, in the rows that it has for everybody. */
 import type { PlaneKind, Role } from "../../data/plane.ts";
-import type { DataSession } from "./data-sessions.ts";
+import type { DataSession, Figures } from "./data-sessions.ts";
 import { type Peer, ROLES } from "./peer.ts";
 import type { PortRow } from "./port-table.ts";
 
@@ -36,33 +36,50 @@ export function registrationRow(peer: Peer, ports: Iterable<PortRow>): Registrat
   };
 }
 
-/** Rates and the quality of lines are not looked at on these ports. */
-export function sessionRow(session: DataSession, bytes: { up: number; down: number }) {
-  const { session_id, request_id, trace_id, port, label, be, fe, since_unix_ms } = session;
+export type SessionPortRow = ReturnType<typeof portRow>;
+
+export interface SessionRow {
+  protocol: "rlx1";
+  session_id: string;
+  request_id: string;
+  client_id: string;
+  server_id: string;
+  trace_id: string | null;
+  since_unix_ms: number;
+  ports: SessionPortRow[];
+}
+
+/** The first of a session's ports; the other one is added when it is paired. */
+export function sessionRow(session: DataSession, port: SessionPortRow): SessionRow {
+  const { session_id, request_id, trace_id, be, fe, since_unix_ms } = session;
   return {
+    protocol: "rlx1",
     session_id,
     request_id,
     client_id: fe.id,
     server_id: be.id,
     trace_id: trace_id || null,
     since_unix_ms,
-    ports: [{
-      kind: label satisfies PlaneKind,
-      port,
-      phase: "occupied" as const,
-      waiting: null,
-      paired_unix_ms: since_unix_ms,
-      client_remote: fe.remote,
-      server_remote: be.remote,
-      bytes_up: bytes.up,
-      bytes_down: bytes.down,
-      bps_up: 0,
-      bps_down: 0,
-      rtt_ms: 0,
-      loss_pct: 0,
-      retrans_pct: 0,
-      bottleneck_up: "unknown",
-      bottleneck_down: "unknown",
-    }],
+    ports: [port],
+  };
+}
+
+/** The quality of lines is not looked at on these ports. */
+export function portRow(session: DataSession, figures: Figures) {
+  const { port, label, be, fe, since_unix_ms } = session;
+  return {
+    kind: label satisfies PlaneKind,
+    port,
+    phase: "occupied" as const,
+    waiting: null,
+    paired_unix_ms: since_unix_ms,
+    client_remote: fe.remote,
+    server_remote: be.remote,
+    ...figures,
+    rtt_ms: 0,
+    loss_pct: 0,
+    retrans_pct: 0,
+    bottleneck_up: "unknown",
+    bottleneck_down: "unknown",
   };
 }

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import type { Config } from "../../../../src/config/schema.ts";
+import type { SessionRow } from "../../../../src/admin/answers.ts";
 import type { V1Client } from "../../../harness/v1-client.ts";
-import { turn } from "../../../harness/deadline.ts";
+import { turn, within } from "../../../harness/deadline.ts";
 import {
   configOf,
   endGatewaysAfterEach,
@@ -499,6 +500,43 @@ describe("what the operator does", () => {
       "released",
     ]);
     expect(standing.ports.size).toBe(0);
+  });
+});
+
+describe("the admin side", () => {
+  test("a session on a port of each range is one row with its rates, and a kick ends both", async () => {
+    const { fe, standing, log } = await start({ admin: { port: 0 } });
+    const front = await fe("fe-1");
+    for (const port of [ZMQ[0], SRT[0]]) standing.wait(port, "be-1");
+    await front.states(({ zmq_ready_ports, srt_ready_ports }) =>
+      zmq_ready_ports.length + srt_ready_ports.length === 2
+    );
+    const { payload } = await front.acquire({ need_zmq: true, need_srt: true });
+    for (const port of [ZMQ[0], SRT[0]]) standing.pair(port, "fe-1");
+    const { admin_port } = await log.status("admin_serving");
+    const url = `http://127.0.0.1:${admin_port}/api/v1`;
+    const get = async (path: string) => (await fetch(`${url}/${path}`)).json();
+    const measured = async (): Promise<SessionRow[]> => {
+      for (;;) {
+        standing.carry(SRT[0], 1_000_000, 10);
+        const { sessions } = await get("sessions") as { sessions: SessionRow[] };
+        if (sessions.some(({ ports }) => ports.some(({ bps_up }) => bps_up > 0))) return sessions;
+      }
+    };
+    const sessions = await within("a rate", measured());
+    expect(sessions).toMatchObject([{
+      protocol: "rlx1",
+      session_id: payload.session_id,
+      ports: [{ port: ZMQ[0], bps_up: 0 }, { port: SRT[0], bps_up: expect.any(Number) }],
+    }]);
+    expect(await get("gateway")).toMatchObject({ sessions: 1, rlx1: { sessions: 1 } });
+    const { sentences } = await get(`explain/${payload.session_id}`) as { sentences: string[] };
+    expect(sentences.join("\n")).toContain(`Now: TCP port ${SRT[0]} (v1, srt) has carried`);
+    expect(sentences.join("\n")).not.toContain("SRT port");
+    const kicked = await fetch(`${url}/sessions/${payload.session_id}`, { method: "DELETE" });
+    expect(await kicked.json()).toEqual({ ended: 1 });
+    expect(linesOf(log, "session_stop").map(({ port }) => port)).toEqual([ZMQ[0], SRT[0]]);
+    expect(await get("sessions")).toEqual({ sessions: [] });
   });
 });
 
