@@ -29,6 +29,8 @@ import { makeStateFolder, StateFile } from "./state-file.ts";
 const TICK_MS = 1000;
 /** How often the day's bytes are written at most; a crash forgets so much of them. */
 const KEEP_DAY_MS = 60_000;
+/** No revision: what there is has yet to be written. */
+const NOTHING_KEPT = -1;
 
 export interface AccessOptions {
   config: Pick<Config, "auth" | "quotas" | "bans" | "state" | "proxy_protocol">;
@@ -96,6 +98,7 @@ export class Access {
     clearInterval(this.#timer);
     this.#timer = null;
     this.#gate.close();
+    await this.#day_file?.settled();
     this.#kept_at = -Infinity;
     await Promise.all([this.#bans.close(), this.#keepDay()]);
   }
@@ -255,8 +258,9 @@ export class Access {
     if (this.#day_file === null || this.#kept_revision === this.accounts.revision) return;
     if (now - this.#kept_at < KEEP_DAY_MS) return;
     this.#kept_at = now;
-    this.#kept_revision = this.accounts.revision;
-    await this.#day_file.write({ version: 1, ...this.accounts.dayBytes() });
+    const revision = this.#kept_revision = this.accounts.revision;
+    const is_kept = await this.#day_file.write({ version: 1, ...this.accounts.dayBytes() });
+    if (!is_kept && this.#kept_revision === revision) this.#kept_revision = NOTHING_KEPT;
   }
 }
 

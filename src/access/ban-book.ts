@@ -16,6 +16,8 @@ import { StateFile } from "./state-file.ts";
 
 /** Many bans at once are told to the planes together. */
 const TELL_MS = 50;
+/** No revision: what there is has yet to be written. */
+const NOTHING_KEPT = -1;
 
 export class BanBook {
   readonly #log: Log;
@@ -67,6 +69,7 @@ export class BanBook {
   async close(): Promise<void> {
     if (this.#told !== null) clearTimeout(this.#told);
     this.#told = null;
+    await this.#file?.settled();
     await this.#keep();
   }
 
@@ -182,7 +185,9 @@ export class BanBook {
 
   async #keep(): Promise<void> {
     if (this.#file === null || this.#kept_revision === this.#bans.revision) return;
-    this.#kept_revision = this.#bans.revision;
-    await this.#file.write({ version: 1, bans: this.#bans.list() });
+    const revision = this.#kept_revision = this.#bans.revision;
+    const is_kept = await this.#file.write({ version: 1, bans: this.#bans.list() });
+    // A disk that was full has room again some day, and nothing else may have changed until then.
+    if (!is_kept && this.#kept_revision === revision) this.#kept_revision = NOTHING_KEPT;
   }
 }

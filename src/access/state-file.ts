@@ -25,8 +25,8 @@ export class StateFile<Shape extends z.ZodType> {
   readonly #path: string;
   readonly #shape: Shape;
   readonly #log: Log;
-  /** The write that is under way; the next one waits for it. */
-  #writing: Promise<void> = Promise.resolve();
+  /** The write that is under way, and whether it went well; the next one waits for it. */
+  #writing: Promise<boolean> = Promise.resolve(true);
   #complained_at = -Infinity;
 
   constructor(options: { directory: string; name: string; shape: Shape; log: Log }) {
@@ -55,12 +55,17 @@ export class StateFile<Shape extends z.ZodType> {
     }
   }
 
-  /** Resolves when it stands on the disk, or when that has failed and been logged. */
-  write(value: z.input<Shape>): Promise<void> {
+  /** Resolves with true when it stands on the disk, with false when that has failed and been logged. */
+  write(value: z.input<Shape>): Promise<boolean> {
     return this.#writing = this.#writing.then(() => this.#replace(JSON.stringify(value)));
   }
 
-  async #replace(text: string): Promise<void> {
+  /** Resolves when no write is under way. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
+  async #replace(text: string): Promise<boolean> {
     const fresh = `${this.#path}.new`;
     try {
       if (text.length > FILE_BYTES_MAX) throw new Error(`more than ${FILE_BYTES_MAX} bytes`);
@@ -73,14 +78,16 @@ export class StateFile<Shape extends z.ZodType> {
         await file.close();
       }
       await rename(fresh, this.#path);
+      return true;
     } catch (error) {
       const now = performance.now();
-      if (now - this.#complained_at < COMPLAIN_MS) return;
+      if (now - this.#complained_at < COMPLAIN_MS) return false;
       this.#complained_at = now;
       this.#log.error(
         { status: "state_unwritable", path: this.#path, error: String(error) },
         "state cannot be kept; a restart would forget it",
       );
+      return false;
     }
   }
 

@@ -210,6 +210,44 @@ describe("the book of bans", () => {
     expect(last.list()).toEqual([]);
     await last.close();
   });
+
+  test("is kept once the disk takes it, at the end at the latest", async () => {
+    const directory = folder();
+    const file = join(directory, "bans.json");
+    const kept = () => JSON.parse(readFileSync(file, "utf8")).bans.length;
+    /** Nothing can be written while a folder is in the way of the new file. */
+    const withFullDisk = async (act: () => Promise<unknown>) => {
+      mkdirSync(join(directory, "bans.json.new", "x"), { recursive: true });
+      await act();
+      rmSync(join(directory, "bans.json.new"), { recursive: true });
+    };
+    const order = { duration_ms: null, reason: "" };
+
+    const { book: first, log } = book({}, directory);
+    first.start();
+    await withFullDisk(async () => {
+      first.add({ subject: "id:a", ...order }, "test");
+      first.tick(Date.now());
+      await log.status("state_unwritable");
+    });
+    expect(existsSync(file)).toBe(false);
+    while (!existsSync(file)) {
+      first.tick(Date.now());
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await first.close();
+    expect(kept()).toBe(1);
+
+    const { book: second, log: later } = book({}, directory);
+    second.start();
+    await withFullDisk(async () => {
+      second.add({ subject: "id:b", ...order }, "test");
+      second.tick(Date.now());
+      await later.status("state_unwritable");
+    });
+    await second.close();
+    expect(kept()).toBe(2);
+  });
 });
 
 describe("a state file", () => {
