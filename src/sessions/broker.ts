@@ -334,6 +334,8 @@ export class Broker {
         return "plane_failed";
       }
       if (failure === null) return port.phase === "reserved" ? "open" : "plane_failed";
+      // One that was ended meanwhile needs no other port.
+      if (port.session.ended !== null) return "no_port";
       port = this.#sessions.takePort(port.session, port.kind);
     }
     return "no_port";
@@ -348,7 +350,8 @@ export class Broker {
     // What the two may do is asked again: it may have been changed while the ports were opened.
     const allowed = mayMeet(asker.standing, server.standing);
     const both_online = asker_online && this.#registry.isOnline(server);
-    if (complete && both_online && allowed && this.#refusing === null) {
+    const { ended } = session;
+    if (complete && both_online && allowed && ended === null && this.#refusing === null) {
       this.#patience.delete(ticket);
       this.#grant(server, asker, session);
       this.#onGranted(performance.now() - ticket.asked_at);
@@ -368,6 +371,8 @@ export class Broker {
       );
     } else if (this.#refusing !== null) {
       this.#refuse(ticket, 504, this.#refusing);
+    } else if (ended !== null) {
+      this.#refuse(ticket, 504, `the session was ended before its grant: ${ended}`);
     } else if (opened === "plane_failed" || (opened === "open" && !complete)) {
       this.#refuse(ticket, 500, "the data plane failed while it opened the port; ask again");
     } else if (ticket.timed_out) {

@@ -26,19 +26,10 @@ import { type PairRequest, type Party, type SrtRequest, traced } from "./party.t
 import type { PortPool } from "./port-pool.ts";
 import type { Registry } from "./registry.ts";
 import { RepeatedLines } from "./repeated-lines.ts";
-import { Session, type SessionPort } from "./session.ts";
+import { type EndReason, Session, type SessionPort } from "./session.ts";
 
 /** One thing per plane. */
 export type PerPlane<T> = Readonly<Record<PlaneKind, T>>;
-
-/**
- * Why a session is ended before its time.
- * - `kicked`: an operator ended it, or the registration that it belongs to.
- * - `drained`: the drain's deadline came.
- * - `revoked`: one of its ends may not be here any more.
- * - `quota`: one of its ends has used up what it may carry.
- */
-export type EndReason = "kicked" | "drained" | "revoked" | "quota";
 
 type PortEvent<Type extends PortReport["type"]> = Extract<PortReport, { type: Type }>;
 
@@ -268,6 +259,7 @@ export class SessionTable {
   end(session_id: string, why: { reason: EndReason; by: string }): boolean {
     const session = this.#sessions.get(session_id);
     if (session === undefined) return false;
+    session.ended ??= why.reason;
     const { request_id, server_id, client_id, trace_id } = session;
     this.#log.info(
       {

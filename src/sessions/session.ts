@@ -13,6 +13,15 @@ import type { Grant } from "./party.ts";
  */
 export type PortPhase = "opening" | "reserved" | "occupied" | "closed";
 
+/**
+ * Why a session is ended before its time.
+ * - `kicked`: an operator ended it, or the registration that it belongs to.
+ * - `drained`: the drain's deadline came.
+ * - `revoked`: one of its ends may not be here any more.
+ * - `quota`: one of its ends has used up what it may carry.
+ */
+export type EndReason = "kicked" | "drained" | "revoked" | "quota";
+
 /** One port of a session for as long as it is its own. */
 export interface SessionPort {
   readonly session: Session;
@@ -51,6 +60,8 @@ export class Session {
   /** What each end's hello must prove itself by; null where the session's id is enough. */
   readonly proofs: HelloProofs | null;
   readonly since_unix_ms = Date.now();
+  /** Why it was ended before its time; null while it was not. */
+  ended: EndReason | null = null;
   /** The ports that are not closed. */
   readonly ports: SessionPort[] = [];
 

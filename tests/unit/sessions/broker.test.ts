@@ -352,6 +352,46 @@ describe("waiting", () => {
   });
 });
 
+describe("a session that is ended while its ports are being opened", () => {
+  test.each([{ need_zmq: true }, BOTH])("is not granted: %p", async (wants) => {
+    await withFixture({}, async (f) => {
+      f.planes.zmq.held = true;
+      const server = f.server("s", 2), client = f.client("c");
+      f.ask(client, "r1", wants);
+      await settled();
+      const [session] = [...f.sessions.all()];
+      f.sessions.end(session.id, { reason: "kicked", by: "a test" });
+      f.planes.zmq.letGo();
+      expect(await client.refusal("r1")).toEqual({
+        request_id: "r1",
+        code: 504,
+        error: "the session was ended before its grant: kicked",
+      });
+      await settled();
+      expect([client.grants.items, server.grants.items]).toEqual([[], []]);
+      expect([f.pools.zmq.idle, f.pools.srt.idle, f.sessions.size]).toEqual([4, 4, 0]);
+      expect(f.registry.room(server)).toBe(2);
+    });
+  });
+
+  test("a port that cannot be bound is not replaced by another one", async () => {
+    await withFixture({}, async (f) => {
+      f.planes.zmq.held = true;
+      f.planes.zmq.taken.add(ZMQ_FIRST);
+      f.server("s", 2);
+      const client = f.client("c");
+      f.ask(client, "r1");
+      await settled();
+      const [session] = [...f.sessions.all()];
+      f.sessions.end(session.id, { reason: "drained", by: "a test" });
+      f.planes.zmq.letGo();
+      expect((await client.refusal("r1")).error).toContain("drained");
+      expect(f.planes.zmq.opened).toBe(0);
+      expect(f.pools.zmq.counts()).toMatchObject({ blocked: 1, idle: 3 });
+    });
+  });
+});
+
 describe("somebody leaves between reservation and grant", () => {
   test("the asker: nobody is granted anything and the ports come back", async () => {
     await withFixture({}, async (f) => {
