@@ -123,6 +123,12 @@ export class Registrar {
       this.refuse(connection, asked, "AUTH_FAILED", verdict.detail, verdict.reason);
       return;
     }
+    // A drain may have begun while the verdict was waited for.
+    const refusing = this.#refusing();
+    if (refusing !== null) {
+      this.refuse(connection, asked, "DRAINING", refusing);
+      return;
+    }
     const { role, client_id } = asked;
     const limit = role === "FE" ? "max_fe" : "max_be";
     const allowed = this.#config.rlx1?.[limit] ?? 0;

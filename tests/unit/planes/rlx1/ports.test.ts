@@ -3,6 +3,7 @@ import type { Config } from "../../../../src/config/schema.ts";
 import type { SessionRow } from "../../../../src/admin/answers.ts";
 import type { V1Client } from "../../../harness/v1-client.ts";
 import { turn, within } from "../../../harness/deadline.ts";
+import { inSeconds, KeySetServer, makeKey, signToken } from "../../../harness/key-set.ts";
 import {
   configOf,
   endGatewaysAfterEach,
@@ -475,6 +476,34 @@ describe("what the operator does", () => {
     await again.ended();
     expect(linesOf(log, "register_refused")[0]).toMatchObject({ reason: "banned" });
     await back.settled();
+  });
+
+  test("a drain that begins while a verdict is waited for counts", async () => {
+    const key = makeKey("k");
+    const provider = await KeySetServer.start([key]);
+    try {
+      // The key set comes when the drain has begun.
+      const answer = provider.answer;
+      const asked = new Promise<() => void>((resolve) => {
+        provider.answer = (response) => resolve(() => answer(response));
+      });
+      const jwt = { jwks_url: provider.url, jwt_audience: "relay", jwt_role_claim: "" };
+      const running = await start({ admin: { port: 0 }, auth: { mode: "jwt", ...jwt } });
+      const front = await running.connect();
+      const secret = signToken(key, { sub: "fe-1", aud: "relay", exp: inSeconds(60) });
+      front.send("register", { role: "FE", client_id: "fe-1", secret });
+      const letGo = await asked;
+      await order(running, "POST");
+      letGo();
+      await front.ended();
+      expect(front.all).toEqual([]);
+      expect(linesOf(running.log, "register_refused")[0]).toMatchObject({
+        code: "DRAINING",
+        error: "draining",
+      });
+    } finally {
+      await provider.close();
+    }
   });
 
   test("v1 is not turned on or off by a reload", async () => {
