@@ -5,6 +5,9 @@
  * - at once, the sessions stop whose hello names its `client_id`;
  * - after `reaper_timeout`, unless it is back by then, its connections that wait are closed.
  *
+ * That another one asks for the ports in the meantime changes neither: behind the connections of one
+ * that has crashed nobody may be left, and front ends would be paired with it.
+ *
  * Old back ends name nobody in their hellos, or somebody who is not registered. What is theirs, and the
  * listeners, goes in the same two steps when the last back end that has sent `port_alloc` is gone, and
  * comes back with the next `port_alloc`.
@@ -81,11 +84,8 @@ export class Reaper {
     const is_lost = (id: string) =>
       (id !== "" && id === client_id && !named.has(id)) || (!others && !named.has(id));
     this.#stopSessions(is_lost);
-    if (!others) {
-      this.#armLast();
-    } else if (client_id !== "" && !named.has(client_id) && this.#waits(client_id)) {
-      this.#arm(client_id);
-    }
+    if (client_id !== "" && !named.has(client_id) && this.#waits(client_id)) this.#arm(client_id);
+    if (!others) this.#armLast();
   }
 
   /** The ids of the back ends that are registered. */
@@ -131,7 +131,6 @@ export class Reaper {
   }
 
   #armLast(): void {
-    for (const client_id of [...this.#timers.keys()]) this.#cancel(client_id);
     if (this.#last !== null) clearTimeout(this.#last);
     this.#last = setTimeout(() => {
       this.#last = null;

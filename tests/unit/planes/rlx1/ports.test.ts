@@ -355,6 +355,27 @@ describe("the reaper", () => {
     expect(linesOf(log, "ports_reaped").map(({ id }) => id)).toEqual(["fourth"]);
   });
 
+  test("another one's port_alloc does not keep what waits of those that are gone", async () => {
+    const running = await start({ rlx1 });
+    const { standing, log } = running;
+    const [one, two] = [await allocated(running, "be-1"), await allocated(running, "be-2")];
+    standing.wait(ZMQ[0], "be-1");
+    standing.wait(ZMQ[1], "be-2");
+    standing.wait(ZMQ[2], "somebody of old");
+    const line = (status: string, id: string) =>
+      log.lines.find((one) => one.status === status && one.id === id);
+    for (const [client, id] of [[one, "be-1"], [two, "be-2"]] as const) {
+      await client.close();
+      await line("disconnected", id);
+    }
+    await allocated(running, "be-3");
+    for (const id of ["be-1", "be-2"]) await line("ports_reaped", id);
+    expect([...standing.ports.values()].flatMap(({ be }) => be?.id ?? [])).toEqual([
+      "somebody of old",
+    ]);
+    expect(standing.ports.size).toBe(10);
+  });
+
   test("back ends that never sent port_alloc are not reaped", async () => {
     const running = await start({ rlx1 });
     const { be, standing, log } = running;
