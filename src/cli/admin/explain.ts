@@ -1,7 +1,7 @@
 /** `relayx explain`: what became of a session or a peer, and why, in sentences. */
 import type { Command } from "commander";
 import type { Surroundings } from "../program.ts";
-import { adminCommand, type AdminFlags, order, show } from "./order.ts";
+import { adminCommand, type AdminFlags, order, pathWith, show } from "./order.ts";
 
 export function addExplain(program: Command, around: Surroundings): void {
   adminCommand(
@@ -12,7 +12,7 @@ export function addExplain(program: Command, around: Surroundings): void {
     order("explain", { flags, around }, async (client) => {
       const { explainAnswer } = await import("../../admin/answers.ts");
       const { printable } = await import("../../tools/printable.ts");
-      const path = `/api/v1/explain/${encodeURIComponent(subject)}`;
+      const path = pathWith("/api/v1/explain", "subject", subject);
       const answer = await client.ask(path, explainAnswer);
       await show(
         answer,

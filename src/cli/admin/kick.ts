@@ -1,7 +1,7 @@
 /** `relayx kick`: ends a session, or the registration of a client or a server. */
 import type { Command } from "commander";
 import type { Surroundings } from "../program.ts";
-import { adminCommand, type AdminFlags, order, show } from "./order.ts";
+import { adminCommand, type AdminFlags, order, pathWith, show } from "./order.ts";
 
 interface KickFlags extends AdminFlags {
   client?: string;
@@ -30,12 +30,12 @@ async function pathOf(session_id: string | undefined, flags: KickFlags): Promise
   const named = [session_id, client, server].filter((one) => one !== undefined);
   if (named.length !== 1) {
     const found = named.length === 0 ? "nothing" : named.join(" ");
-    throw new FlagError("kick", found, "one of SESSION_ID, --client ID and --server ID");
+    throw new FlagError("what to end", found, "one of SESSION_ID, --client ID and --server ID");
   }
   if (session_id !== undefined) {
     if (sessions) throw new FlagError("--sessions", "true", "only with --client or --server");
     return `/api/v1/sessions/${encodeURIComponent(session_id)}`;
   }
   const role = client !== undefined ? "client" : "server";
-  return `/api/v1/registrations/${role}/${encodeURIComponent(named[0])}?sessions=${sessions}`;
+  return pathWith(`/api/v1/registrations/${role}`, "id", named[0], [`sessions=${sessions}`]);
 }

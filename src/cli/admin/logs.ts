@@ -1,5 +1,5 @@
 /** `relayx logs`: the latest events of a running gateway, wherever its log goes. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { EventRow } from "../../admin/answers.ts";
 import type { Surroundings } from "../program.ts";
 import { adminCommand, type AdminFlags, order } from "./order.ts";
@@ -8,6 +8,8 @@ import { adminCommand, type AdminFlags, order } from "./order.ts";
 const WAIT_MS = 20_000;
 /** The most that one answer has. */
 const LIMIT_MAX = 1000;
+
+const LEVELS = ["debug", "info", "warn", "error"];
 
 interface LogsFlags extends AdminFlags {
   follow?: boolean;
@@ -25,7 +27,9 @@ export function addLogs(program: Command, around: Surroundings): void {
     .option("--session <session_id>", "only of this session")
     .option("--id <id>", "only of the client or server of this id")
     .option("--status <word>", "only of this kind")
-    .option("--level <level>", "debug, info, warn or error: this and everything more important")
+    .addOption(
+      new Option("--level <level>", "this and everything more important").choices(LEVELS),
+    )
     .action((flags: LogsFlags) =>
       order("logs", { flags, around }, async (client) => {
         const { eventsAnswer } = await import("../../admin/answers.ts");
@@ -46,22 +50,25 @@ export function addLogs(program: Command, around: Surroundings): void {
         let answer = await client.ask(query({ limit: Math.max(1, lines) }), eventsAnswer);
         for (const event of lines === 0 ? [] : answer.events) around.stdout(line(event));
         if (!flags.follow) return;
+        const { askUntilAnswered } = await import("./watch.ts");
+        const onLost = ({ message }: Error) =>
+          around.stderr(`relayx logs: ${message} Tried again every second.\n`);
         const interrupt = new Interrupt();
         interrupt.start();
         try {
           while (!interrupt.signal.aborted) {
             const path = query({ after: answer.last_seq, limit: LIMIT_MAX, wait_ms: WAIT_MS });
-            answer = await client.ask(path, eventsAnswer, {
-              wait_ms: WAIT_MS,
-              signal: interrupt.signal,
-            });
+            const ask = () =>
+              client.ask(path, eventsAnswer, { wait_ms: WAIT_MS, signal: interrupt.signal });
+            // The numbers of a gateway that has started again go on behind those before.
+            const next = await askUntilAnswered(ask, { signal: interrupt.signal, onLost });
+            if (next === null) break;
+            answer = next;
             if (answer.missed > 0) {
               around.stderr(`relayx logs: ${answer.missed} events came too fast to be shown\n`);
             }
             for (const event of answer.events) around.stdout(line(event));
           }
-        } catch (error) {
-          if (!interrupt.signal.aborted) throw error;
         } finally {
           interrupt.close();
         }

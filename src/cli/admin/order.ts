@@ -5,10 +5,13 @@ import { CommandExit, EXIT } from "../exit-code.ts";
 import type { Surroundings } from "../program.ts";
 
 export interface AdminFlags {
-  admin: string;
+  admin?: string;
   config_path?: string;
   json?: boolean;
 }
+
+/** Where a gateway without a configuration has its admin port. */
+const ADDRESS = "127.0.0.1:8080";
 
 const EXIT_CODES =
   "\nExit codes: 0 done, 1 refused or no gateway answers, 2 a flag or the configuration is wrong.";
@@ -20,7 +23,10 @@ const TOKEN_TEXT =
 export function adminCommand(program: Command, usage: string, description: string): Command {
   return program.command(usage)
     .description(description)
-    .option("--admin <host:port>", "admin address of the gateway", "127.0.0.1:8080")
+    .option(
+      "--admin <host:port>",
+      `admin address of the gateway (default: the configuration's, or ${ADDRESS})`,
+    )
     .option("--config_path <path>", "take address and token from this configuration")
     .option("--json", "print the gateway's answer as JSON, for a program to read")
     .allowExcessArguments(false)
@@ -61,16 +67,30 @@ export async function show<Answer>(
   around.stdout(flags.json ? `${printableJson(answer)}\n` : text(answer));
 }
 
-async function addressOf(flags: AdminFlags, around: Surroundings) {
+/** What is said on the command line and in the environment goes before the configuration. */
+async function addressOf({ admin: named, config_path }: AdminFlags, { env }: Surroundings) {
   const { addressFlag, FlagError } = await import("../../tools/flags.ts");
-  const token = around.env.RELAYX_ADMIN_TOKEN ?? "";
-  if (flags.config_path === undefined) return { ...addressFlag("--admin", flags.admin), token };
+  const { RELAYX_ADMIN_TOKEN = "", ...others } = env;
+  if (config_path === undefined) {
+    return { ...addressFlag("--admin", named ?? ADDRESS), token: RELAYX_ADMIN_TOKEN };
+  }
   const { loadConfig } = await import("../../config/load.ts");
-  const { admin } = loadConfig({ path: flags.config_path, env: around.env }).config;
+  // The token may be the one that only reads: it does not take the place of the gateway's own.
+  const { admin } = loadConfig({ path: config_path, env: others }).config;
+  const token = RELAYX_ADMIN_TOKEN || admin.token;
+  if (named !== undefined) return { ...addressFlag("--admin", named), token };
   if (admin.port === "off") {
-    throw new FlagError("--config_path", flags.config_path, "one with admin.port on");
+    throw new FlagError("--config_path", config_path, "one with admin.port on");
   }
   // Whoever listens everywhere is reached on this machine as well.
   const host = { "0.0.0.0": "127.0.0.1", "::": "::1" }[admin.bind_address] ?? admin.bind_address;
-  return { host, port: admin.port, token: admin.token };
+  return { host, port: admin.port, token };
+}
+
+/** An id in a path; those that mean something else there stand behind the question mark. */
+export function pathWith(path: string, key: string, id: string, query: string[] = []): string {
+  const as_path = !["", ".", ".."].includes(id);
+  const asked = as_path ? query : [`${key}=${encodeURIComponent(id)}`, ...query];
+  const behind = asked.length === 0 ? "" : `?${asked.join("&")}`;
+  return `${path}${as_path ? `/${encodeURIComponent(id)}` : ""}${behind}`;
 }

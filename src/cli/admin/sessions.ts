@@ -29,14 +29,20 @@ export function addSessions(program: Command, around: Surroundings): void {
     .action((flags: AdminFlags & { watch?: boolean }) =>
       order("sessions", { flags, around }, async (client) => {
         const { sessionsAnswer } = await import("../../admin/answers.ts");
-        const { sleepUnlessAborted } = await import("./watch.ts");
+        const { askUntilAnswered, sleepUnlessAborted } = await import("./watch.ts");
         const { Interrupt } = await import("../interrupt.ts");
         const table = await tableMaker();
+        const onLost = ({ message }: Error) =>
+          around.stderr(`relayx sessions: ${message} Tried again every second.\n`);
         const interrupt = new Interrupt();
         if (flags.watch) interrupt.start();
         try {
           do {
-            const answer = await client.ask("/api/v1/sessions", sessionsAnswer);
+            const ask = () => client.ask("/api/v1/sessions", sessionsAnswer);
+            const answer = flags.watch
+              ? await askUntilAnswered(ask, { signal: interrupt.signal, onLost })
+              : await ask();
+            if (answer === null) break;
             if (flags.watch && !flags.json) around.stdout(CLEAR);
             await show(answer, { flags, around }, ({ sessions }) => table(sessions, Date.now()));
           } while (flags.watch && await sleepUnlessAborted(WATCH_MS, interrupt.signal));

@@ -1,7 +1,10 @@
 /** The commands over the admin API, against something that answers as the gateway would. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { relayx } from "./command.ts";
 
 const servers: net.Server[] = [];
@@ -185,6 +188,13 @@ describe("what is asked", () => {
     ],
     [["bans"], { bans: [] }, "GET /api/v1/bans", ""],
     [["explain", "a b"], explained, "GET /api/v1/explain/a%20b", ""],
+    [["explain", ".."], explained, "GET /api/v1/explain?subject=..", ""],
+    [
+      ["kick", "--client", "."],
+      { ended: 1 },
+      "DELETE /api/v1/registrations/client?id=.&sessions=false",
+      "",
+    ],
   ])("%j", async (args, answer, line, body) => {
     const { admin, asked } = await answering(200, answer);
     expect(await relayx([...args, ...admin])).toMatchObject({ code: 0, stderr: "" });
@@ -195,6 +205,42 @@ describe("what is asked", () => {
     const { admin, asked } = await answering(200, { bans: [] });
     await relayx(["bans", ...admin], { RELAYX_ADMIN_TOKEN: "s3cret" });
     expect(asked[0].authorization).toBe("Bearer s3cret");
+  });
+});
+
+describe("where it is asked", () => {
+  const folder = mkdtempSync(join(tmpdir(), "relayx-admin-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const own = "the token of the configuration";
+  const looks = "the token that only looks";
+
+  function configuration(port: number): string {
+    const path = join(folder, `${port}.yaml`);
+    const token = `token: ${own.replaceAll(" ", "-")}, read_token: ${looks.replaceAll(" ", "-")}`;
+    writeFileSync(path, `admin: { port: ${port}, ${token} }\n`);
+    return path;
+  }
+
+  test("where the configuration says, with its token", async () => {
+    const { port, asked } = await answering(200, { bans: [] });
+    await relayx(["bans", "--config_path", configuration(port)]);
+    expect(asked[0].authorization).toBe(`Bearer ${own.replaceAll(" ", "-")}`);
+  });
+
+  test("an address of the command line goes before the one of the configuration", async () => {
+    const wrong = await answering(200, { bans: [] });
+    const { admin, asked } = await answering(200, { bans: [] });
+    await relayx(["bans", ...admin, "--config_path", configuration(wrong.port)]);
+    expect([wrong.asked, asked.length]).toEqual([[], 1]);
+  });
+
+  test("a token of the environment goes before the configuration's, also the one that only looks", async () => {
+    const { port, asked } = await answering(200, { bans: [] });
+    const token = looks.replaceAll(" ", "-");
+    const { code, stderr } = await relayx(["bans", "--config_path", configuration(port)], {
+      RELAYX_ADMIN_TOKEN: token,
+    });
+    expect([code, stderr, asked[0]?.authorization]).toEqual([0, "", `Bearer ${token}`]);
   });
 });
 
@@ -232,6 +278,7 @@ describe("what goes wrong", () => {
     [["kick", "x", "--sessions"]],
     [["drain", "--deadline", "soon"]],
     [["logs", "-n", "many"]],
+    [["logs", "--level", "loud"]],
     [["status", "--admin", "nowhere"]],
     [["status", "--config_path", "/nonexistent"]],
   ])("%j ends with 2", async (args) => {
