@@ -18,6 +18,9 @@ export async function start(
   options: { path: string | undefined; around: Surroundings },
 ): Promise<number> {
   const { path, around } = options;
+  // Whoever renews a certificate may say so before the service listens and after it has stopped to;
+  // by itself the signal would end the process there and then, with the log's last lines unwritten.
+  process.on("SIGHUP", () => {});
   const supervised = takeServiceEnvironment(process.env, process.pid);
   let loaded: LoadedConfig;
   let files: AccessFiles;

@@ -1,6 +1,8 @@
 /** SIGHUP: what changes at once, what waits for a restart, and that a wrong file changes nothing. */
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { turn } from "../harness/deadline.ts";
+import { claimPorts } from "../harness/free-ports.ts";
 import { GatewayProcess, type Settings } from "../harness/gateway-process.ts";
 import { joinTcp, Meeting } from "../harness/meeting.ts";
 import { V4Client } from "../harness/v4-client.ts";
@@ -99,4 +101,25 @@ test("a wrong file changes nothing and is told with its places", async () => {
   await gateway.log.take("the second refusal", ({ status }) => status === "reload_refused");
   await (await V4Client.register({ port: gateway.control_port, role: "client", id: "c" })).close();
   await gateway.stop();
+});
+
+test("a signal to reload that comes while it starts or stops does not end it", async () => {
+  gateway = new GatewayProcess(await claimPorts({}), {});
+  gateway.launch();
+  await gateway.logged("starting");
+  gateway.signal("SIGHUP");
+  await gateway.logged("serving");
+  gateway.signal("SIGTERM");
+  let is_over = false;
+  const exited = gateway.exited().finally(() => is_over = true);
+  while (!is_over) {
+    try {
+      gateway.signal("SIGHUP");
+    } catch {
+      // It has ended and nobody has been told yet.
+    }
+    await turn();
+  }
+  expect(await exited).toEqual({ code: 0, signal: null });
+  expect(gateway.linesOf("stopped")).toHaveLength(1);
 });
