@@ -155,18 +155,18 @@ export class Operations implements AdminSource {
     id: string,
     { sessions: also_sessions, by }: { sessions: boolean; by: string },
   ): number | null {
-    const { registry, sessions } = this.#options;
+    const { registry, sessions, rlx1 } = this.#options;
     const party = registry.find(role, id);
-    if (party === undefined) {
-      return this.#options.rlx1?.kick(role, id, { sessions: also_sessions, by }) ?? null;
-    }
+    const first = rlx1?.kick(role, id, { sessions: also_sessions, by }) ?? null;
+    if (party === undefined) return first;
     party.dismiss("kicked by an operator");
-    if (!also_sessions) return 1;
+    const ended = 1 + (first ?? 0);
+    if (!also_sessions) return ended;
     const theirs = [...sessions.all()].filter((one) =>
       (role === "server" ? one.server_id : one.client_id) === id
     );
     for (const session of theirs) this.kickSession(session.id, by);
-    return 1 + theirs.length;
+    return ended + theirs.length;
   }
 
   ban(order: BanOrder, by: string): BanRow {

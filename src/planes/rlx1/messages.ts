@@ -10,7 +10,7 @@
  *     register      {role: "FE"|"BE", secret, client_id}              the first message, once
  *     port_alloc    {zmq_start_port, zmq_end_port, srt_start_port, srt_end_port}          BE only
  *     port_acquire  {request_id, need_zmq, need_srt, ttl_seconds}
- *     port_release  {session_id}                                       its owner only; no answer
+ *     port_release  {session_id}                 its owner only, while it lasts; no answer
  *     port_state_q  {need_zmq?, need_srt?}
  *     key_exchange  {public_key, private_key?}                         BE only
  *     ping          {c_send}                                           nanoseconds, beyond 2^53

@@ -28,8 +28,7 @@ import type { PortTable } from "./port-table.ts";
 import type { Post } from "./post.ts";
 import type { Reaper } from "./reaper.ts";
 import type { Speed } from "./speed.ts";
-
-const MS_PER_S = 1000;
+import { WallClock } from "./wall-clock.ts";
 
 export interface RequestsOptions {
   table: PortTable;
@@ -48,6 +47,7 @@ export interface RequestsOptions {
 
 export class Requests {
   readonly #parts: RequestsOptions;
+  readonly #clock = new WallClock();
 
   constructor(options: RequestsOptions) {
     this.#parts = options;
@@ -78,13 +78,13 @@ export class Requests {
   }
 
   #onPing(peer: Peer, { object, bytes }: Frame): void {
-    const s_recv = nowNs();
+    const s_recv = this.#clock.nowNs();
     const c_send = readPing(bytes);
     if (c_send === null) {
       this.#ignore(peer, "ping", "a c_send that is a whole number from 0");
       return;
     }
-    const payload = `{"c_send":${c_send},"s_recv":${s_recv},"s_send":${nowNs()}}`;
+    const payload = `{"c_send":${c_send},"s_recv":${s_recv},"s_send":${this.#clock.nowNs()}}`;
     peer.send(this.#parts.post.writeRaw("pong", payload, readStamp(object)));
   }
 
@@ -176,6 +176,8 @@ export class Requests {
     const { leases, post } = this.#parts;
     const session_id = readRelease(payload);
     const lease = session_id === null ? undefined : leases.get(session_id);
+    // One that has ended by itself is given back all the same: front ends do so after each session.
+    if (session_id !== null && lease === undefined) return;
     if (lease === undefined || lease.owner !== peer) {
       this.#ignore(peer, "port_release", "the session_id of a lease that is the sender's own");
       return;
@@ -225,9 +227,4 @@ export class Requests {
 
 function opposite({ role }: Peer): V1Role {
   return role === "FE" ? "BE" : "FE";
-}
-
-/** Unix nanoseconds, to the microsecond that the clock of the runtime has. */
-function nowNs(): bigint {
-  return BigInt(Math.round((performance.timeOrigin + performance.now()) * MS_PER_S)) * 1000n;
 }

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
 import type { V1Client } from "../../../harness/v1-client.ts";
 import {
   endGatewaysAfterEach,
@@ -184,6 +184,21 @@ describe("messages", () => {
     expect(c_send).toBe("9007199254740993123");
     expect(BigInt(s_recv)).toBeGreaterThan(before);
     expect(BigInt(s_send)).toBeGreaterThanOrEqual(BigInt(s_recv));
+  });
+
+  test("pong has the time of the machine, also after that has been put right", async () => {
+    const { fe } = await start();
+    const client = await fe();
+    const later_ms = Date.now() + 3_600_000;
+    setSystemTime(later_ms);
+    try {
+      client.send("ping", { c_send: 1 });
+      const { payload } = await client.next("pong");
+      expect(payload.s_recv / 1e6 - later_ms).toBeWithin(-1000, 60_000);
+      expect(payload.s_send / 1e6 - later_ms).toBeWithin(-1000, 60_000);
+    } finally {
+      setSystemTime();
+    }
   });
 
   test("what is wrong, unknown or said again is ignored, and the connection stays", async () => {

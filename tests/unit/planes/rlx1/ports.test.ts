@@ -234,6 +234,12 @@ describe("leases", () => {
     standing.over(ZMQ[0], "finished", "FE");
     expect(linesOf(log, "paired")[0].session_id).toBe(second.payload.session_id);
     expect(linesOf(log, "lease_over").map(({ reason }) => reason)).toContain("session_over");
+    // Whoever gives back what has ended by itself, as front ends do after a long session, is right to.
+    for (const { payload: { session_id } } of [first, second]) {
+      front.send("port_release", { session_id });
+    }
+    await front.settled();
+    expect(linesOf(log, "control_error")).toEqual([]);
     await other.settled();
     const third = await other.acquire({ need_zmq: true });
     expect(third.payload.error).toBe("");
@@ -473,6 +479,21 @@ describe("what the operator does", () => {
     const last = await allocated(running, "be-1");
     await last.close();
     expect((await log.status("ports_reaped")).timeout_ms).toBe(50);
+  });
+
+  test("a kick ends the peers of both generations that have the id", async () => {
+    const running = await start({ admin: { port: 0 } });
+    const { fe, v4, standing, log } = running;
+    const [front, second] = [await fe("same"), await v4("client", "same")];
+    standing.wait(ZMQ[0]);
+    standing.pair(ZMQ[0], "same");
+    const { admin_port } = await log.status("admin_serving");
+    const url = `http://127.0.0.1:${admin_port}/api/v1/registrations/client/same?sessions=true`;
+    const kick = () => fetch(url, { method: "DELETE" });
+    expect(await (await kick()).json()).toEqual({ ended: 3 });
+    await Promise.all([front.ended(), second.ended]);
+    expect(linesOf(log, "session_stop")).toMatchObject([{ port: ZMQ[0], reason: "kicked" }]);
+    expect((await kick()).status).toBe(404);
   });
 
   test("a ban ends registrations and, where that is asked for, the sessions that name them", async () => {
