@@ -320,7 +320,8 @@ export class SessionTable {
       const message = "connection turned away";
       // A port that is open to everybody can be knocked at as often as anybody likes.
       const host = remote.slice(0, remote.lastIndexOf(":"));
-      if (session_id === "") this.#repeated.warn(`${kind} ${status} ${host}`, line, message);
+      const kin = `${kind} ${status} ${host} ${name ?? ""}`;
+      if (session_id === "") this.#repeated.warn(kin, line, message);
       else this.#log.warn(line, message);
       return;
     }

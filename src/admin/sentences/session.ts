@@ -8,6 +8,11 @@ const REASONS: Readonly<Record<string, string>> = {
   idle: "both ends had been silent for gateway.session_idle_timeout",
   released: "the gateway ended it",
   plane_failed: "the worker that carried it died",
+  // The following are only said of relay_X v1; V4's sessions have a line of their own before it.
+  kicked: "an operator ended it",
+  drained: "the deadline of the drain came",
+  revoked: "an end is banned, or its token is not good any more",
+  back_end_left: "its back end was no longer registered",
 };
 
 function ending({ reason, by, bytes_up, bytes_down }: Readonly<Record<string, unknown>>): string {

@@ -51,6 +51,21 @@ function loggedWords(): Set<string> {
 }
 
 describe("the sentences", () => {
+  test.each([
+    ["kicked", "an operator ended it"],
+    ["drained", "the deadline of the drain came"],
+    ["revoked", "an end is banned, or its token is not good any more"],
+    ["back_end_left", "its back end was no longer registered"],
+  ])("a session of v1 that was %s is said to have ended so, on a TCP port", (reason, words) => {
+    const { journal, about } = gateway();
+    const fields = { protocol: "rlx1", session_id: "s1", kind: "srt", port: 30_000, reason };
+    journal.info({ ...fields, status: "session_stop", by: null, bytes_up: 1, bytes_down: 2 }, "m");
+    expect(about("s1").sentences[0]).toEndWith(
+      `The session on TCP port 30000 (v1, srt) closed: ${words}; 1 byte went from the client to ` +
+        "the server and 2 bytes back.",
+    );
+  });
+
   test("there is one in src/admin/sentences/ for every status that can be in the log", () => {
     const words = loggedWords();
     // Some that are known to be there, so that a search that finds nothing does not pass.

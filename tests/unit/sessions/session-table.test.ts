@@ -131,6 +131,28 @@ test("who knocks at a port without a session again and again fills no log", asyn
   expect(lines().at(-1)).toMatchObject({ remote: "[2001:db8::1]:1099", count: 99 });
 });
 
+test("who is turned away at two streams is in the log with both", async () => {
+  const { f } = await granted();
+  for (const name of ["cam", "stage", "cam"]) {
+    f.sessions.onPlaneEvent("srt", {
+      type: "rejected",
+      port: 2349,
+      session_id: "",
+      status: "encryption_error",
+      detail: "the peer has no passphrase",
+      remote: "192.0.2.1:1000",
+      name,
+    });
+  }
+  f.close();
+  const lines = f.log.lines.items.filter(({ status }) => status === "encryption_error");
+  expect(lines.map(({ name, count }) => [name, count])).toEqual([
+    ["cam", 1],
+    ["stage", 1],
+    ["cam", 1],
+  ]);
+});
+
 test("at shutdown reservations go and sessions with both ends stay", async () => {
   const { f } = await granted();
   f.planes.zmq.pair(ZMQ_FIRST);
