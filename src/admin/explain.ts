@@ -8,7 +8,17 @@ import type { RecordedEvent } from "../observe/event.ts";
 import type { Journal } from "../observe/journal.ts";
 import type { ExplainAnswer, RegistrationRow, SessionPortRow, SessionRow } from "./answers.ts";
 import { sentenceOf } from "./sentences/all.ts";
-import { bytes, counted, duration, moment, name, peer, place, rate } from "./sentences/words.ts";
+import {
+  bytes,
+  counted,
+  duration,
+  inBrackets,
+  moment,
+  name,
+  peer,
+  place,
+  rate,
+} from "./sentences/words.ts";
 import type { AdminSource } from "./source.ts";
 
 /** The newest events of a subject that are told. */
@@ -47,10 +57,14 @@ export function explain(subject: string, sources: Sources, now_unix_ms: number):
   const sessions = source.sessions().filter(({ client_id, server_id }) =>
     is === "client" ? client_id === subject : is === "server" && server_id === subject
   );
-  const sentences = is === "unknown" ? [nothingKnown(subject, journal, now_unix_ms)] : [
-    ...peerNow(subject, registered, sessions, now_unix_ms),
-    ...waitingNow(subject, events, now_unix_ms),
-  ];
+  const banned = bansNow(subject, source);
+  const known = is === "unknown"
+    ? banned.length === 0 ? [nothingKnown(subject, journal, now_unix_ms)] : []
+    : [
+      ...peerNow(subject, registered, sessions, now_unix_ms),
+      ...waitingNow(subject, events, now_unix_ms),
+    ];
+  const sentences = [...known, ...banned];
   return {
     subject,
     is,
@@ -212,6 +226,15 @@ function peerNow(
     );
   }
   return sentences;
+}
+
+/** Bans of this id, or of this address or network, by whose name anybody may ask as well. */
+function bansNow(subject: string, source: AdminSource): string[] {
+  const meant = [subject, `id:${subject}`, `address:${subject}`];
+  return source.bans().filter((ban) => meant.includes(ban.subject)).map((ban) => {
+    const until = ban.until_unix_ms === null ? "relayx unban" : moment(ban.until_unix_ms);
+    return `Now: ${name(ban.subject)} is banned until ${until}${inBrackets(ban.reason)}.`;
+  });
 }
 
 /** Requests that have begun to wait and have had no answer yet. */

@@ -273,6 +273,26 @@ describe("a peer", () => {
     ]);
   });
 
+  test("one that is banned is said to be, by its id or its address", () => {
+    const { source, about } = gateway();
+    const ban = { since_unix_ms: 0, automatic: false };
+    source.banned.push(
+      { ...ban, subject: "id:ghost", reason: "noisy", until_unix_ms: Date.UTC(2026, 0, 31) },
+      { ...ban, subject: "address:192.0.2.0/24", reason: "", until_unix_ms: null },
+    );
+    expect(about("ghost").sentences).toEqual([
+      "Now: id:ghost is banned until 2026-01-31 00:00:00.000 UTC (noisy).",
+    ]);
+    for (const subject of ["192.0.2.0/24", "address:192.0.2.0/24"]) {
+      expect(about(subject).sentences).toEqual([
+        "Now: address:192.0.2.0/24 is banned until relayx unban.",
+      ]);
+    }
+    source.registered.push(registrationRow("client", "ghost"));
+    expect(about("ghost").sentences.at(-1)).toStartWith("Now: id:ghost is banned until");
+    expect(about("other").sentences[0]).toStartWith("Nothing is known");
+  });
+
   test("one that nobody knows", () => {
     const { journal, about } = gateway();
     expect(about("ghost").sentences[0]).toEndWith("no event has been recorded yet.");
