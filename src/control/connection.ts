@@ -4,11 +4,12 @@
  *
  *   accepted → { → JSON, unproven → registered → ended
  *            → A…Z → HTTP, handed over
- *            → anything else: closed without a word
+ *            → a PROXY header, which nobody may send here, or anything else: closed without a word
  */
 import type { Buffer } from "node:buffer";
 import type { Standing } from "../access/standing.ts";
 import type { Role } from "../data/plane.ts";
+import { readProxyHeader } from "../data/proxy-header.ts";
 import type { Grant, Party, Refusal } from "../sessions/party.ts";
 import { FrameError, isWhiteSpace, MessageFramer } from "./framing.ts";
 import type { Frame, Guest } from "./guest.ts";
@@ -173,6 +174,12 @@ export class ControlConnection implements Party {
       return;
     }
     if (this.#framer === null) {
+      if (isProxyHeader(chunk)) {
+        const error =
+          "found a PROXY header; allowed: one, from an address of proxy_protocol.trusted";
+        this.#events.onBroken(this, new FrameError("not_json", error));
+        return;
+      }
       const start = chunk.findIndex((byte) => !isWhiteSpace(byte));
       if (start < 0) return;
       const first = chunk[start];
@@ -214,4 +221,13 @@ export class ControlConnection implements Party {
     this.#ended = true;
     this.#events.onEnded(this);
   };
+}
+
+/**
+ * Whether somebody who is not trusted as a proxy begins like one. It would pass for HTTP or for
+ * white space, and whoever has forgotten to list a proxy should find that in the log.
+ */
+function isProxyHeader(bytes: Buffer): boolean {
+  const { type } = readProxyHeader(bytes);
+  return type === "header" || type === "invalid";
 }
