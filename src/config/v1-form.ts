@@ -5,8 +5,9 @@
  *                     log: {level}                          another name for `logging`
  *   .env.local.json   {"auth_secret": "…", "relay_public_key": "…"}
  *
- * A file with `relay` in it means v1's world: its control port is that of the whole gateway, and the
- * log goes to the console, unless the file or the environment says otherwise.
+ * A file with `relay` in it means v1's world: its control port is that of the whole gateway, the log
+ * goes to the console, and V4's TCP ports make way where their default is among v1's, as it is in what
+ * v1 came with; unless the file or the environment says otherwise.
  *
  * The JSON is looked for beside the configuration file and, where that is in a folder `configs` as v1
  * had it, in the folder above. Keys of the configuration and of the environment go before it.
@@ -15,10 +16,14 @@ import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { FileProblem, readBoundedFile } from "./bounded-file.ts";
+import { formatPortRange, portCount, type PortRange } from "./port-range.ts";
 import type { ConfigProblem } from "./problem.ts";
+import { rlx1Ranges, rlx1Section } from "./rlx1-section.ts";
+import { configSchema } from "./schema.ts";
 
 const ENV_FILE = ".env.local.json";
 const ENV_BYTES_MAX = 65_536;
+const PORT_MAX = 65_535;
 
 /** v1's names of sections, and ours. */
 const NAMES = { relay: "rlx1", log: "logging" } as const;
@@ -61,6 +66,22 @@ export function supplyV1Defaults(tree: Tree, { aliases }: V1Form): void {
   const port = isMapping(tree.rlx1) ? tree.rlx1.control_port : undefined;
   const is_port = typeof port === "number" && Number.isInteger(port) && port > 0 && port <= 65_535;
   if (is_port) supply(tree, "gateway", "tcp_port", port);
+  const range = rangeBeside(tree.rlx1);
+  if (range !== null) supply(tree, "zeromq", "port_range", formatPortRange(range));
+}
+
+/** As many TCP ports as V4 has by default, behind v1's or before them; null where those do no harm. */
+function rangeBeside(section: unknown): PortRange | null {
+  const read = rlx1Section.safeParse(section ?? {});
+  if (!read.success) return null;
+  const usual = configSchema.parse({}).zeromq.port_range;
+  const theirs = Object.values(rlx1Ranges(read.data));
+  if (!theirs.some(({ first, last }) => first <= usual.last && usual.first <= last)) return null;
+  const count = portCount(usual);
+  const behind = Math.max(...theirs.map(({ last }) => last)) + 1;
+  if (behind + count - 1 <= PORT_MAX) return { first: behind, last: behind + count - 1 };
+  const before = Math.min(...theirs.map(({ first }) => first)) - 1;
+  return before - count >= 0 ? { first: before - count + 1, last: before } : null;
 }
 
 const envShape = z.object({

@@ -189,6 +189,27 @@ describe("v1's own files", () => {
     });
   }
 
+  test("its ports are its own where V4's defaults are among them, unless the file says otherwise", () => {
+    // What the original came with.
+    const original = (more = "") =>
+      load(
+        `relay:\n  max_fe: 2\n  max_be: 2\n  ring_buffer_size: 104857600\n  reaper_timeout: 2s\n` +
+          `  control_port: 5555\n  zmq_start_port: 2350\n  zmq_end_port: 2380\n` +
+          `  srt_start_port: 2300\n  srt_end_port: 2330\n  secret: "${SECRET}"\n` +
+          `log:\n  level: debug\n${more}`,
+      ).config;
+    expect(original().rlx1).toMatchObject({ zmq_end_port: 2380, srt_start_port: 2300 });
+    expect(original().zeromq.port_range).toEqual({ first: 2381, last: 2401 });
+    const said = original('zeromq: { port_range: "4000-4001" }');
+    expect(said.zeromq.port_range).toEqual({ first: 4000, last: 4001 });
+    expect(() => original('zeromq: { port_range: "2300-2320" }')).toThrow("zeromq.port_range");
+    const relay = (keys: string) => load(`relay: { secret: "${SECRET}", ${keys} }`).config;
+    expect(relay("max_fe: 2").zeromq.port_range).toEqual({ first: 2300, last: 2320 });
+    const highest = relay("srt_start_port: 2310, srt_end_port: 2315, zmq_end_port: 65535");
+    expect(highest.zeromq.port_range).toEqual({ first: 2289, last: 2309 });
+    expect(complaints(section("srt_start_port: 2300, srt_end_port: 2310"))).toHaveLength(1);
+  });
+
   test("its control port is the gateway's, unless that says otherwise", () => {
     const relay = (more: string) =>
       load(`relay: { secret: "${SECRET}", control_port: 6000 }\n${more}`);
