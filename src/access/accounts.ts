@@ -91,6 +91,9 @@ export class Accounts {
 
   /** To be called after something was taken off an account, which may have been the last. */
   settle(account: Account): void {
+    // A session that was on its way may give back what it had of an account that is forgotten, and
+    // whose owner has a new one by now.
+    if (this.#accounts.get(account.key) !== account) return;
     if (account.bytes_today === 0 && account.isIdle(performance.now())) {
       this.#accounts.delete(account.key);
     }

@@ -89,6 +89,32 @@ describe("whom a client may meet", () => {
 });
 
 describe("limits", () => {
+  test("hold for who leaves and comes back while a port that cannot be bound is replaced", async () => {
+    await withFixture({}, async (f) => {
+      f.server("s", 9);
+      const guest = { role: "client", id: "c", limits: { registrations: 1, sessions: 1 } } as const;
+      const client = f.guest(guest);
+      const [before] = client.standing.accounts;
+      before.registrations++;
+      f.planes.zmq.taken.add(ZMQ_FIRST);
+      f.planes.zmq.held = true;
+      f.ask(client, "r1");
+      f.offline(client);
+      before.registrations--;
+      f.accounts.settle(before);
+      f.planes.zmq.letGo();
+      // The port is found taken now, and its session has none until it gets the next one.
+      while (f.pools.zmq.counts().blocked === 0) await Promise.resolve();
+      const back = f.guest(guest);
+      const [now] = back.standing.accounts;
+      now.registrations++;
+      await settled();
+      expect(f.sessions.size).toBe(0);
+      expect([now.sessions, now.registrations]).toEqual([0, 1]);
+      expect(f.accounts.ofPrincipal(back.standing.principal)).toBe(now);
+    });
+  });
+
   test("on pair requests are told with the limit's name, and once a second in the log", async () => {
     await withFixture({ quotas: { pair_requests_burst: 2 } }, async (f) => {
       f.server("s", 9);
