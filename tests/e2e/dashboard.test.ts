@@ -137,6 +137,49 @@ describe("what it shows", () => {
     await page.getByText("No sessions.").waitFor();
   });
 
+  test("relay_X v1's ports stand with those of TCP, and its sessions are called so", async () => {
+    const { page } = await board.load();
+    const end = { waiting: null, client_remote: "192.0.2.1:5", server_remote: "192.0.2.1:6" };
+    const figures = { bytes_up: 1, bytes_down: 1, bps_up: 5e6, bps_down: 1e6, rtt_ms: 0 };
+    const line = {
+      loss_pct: 0,
+      retrans_pct: 0,
+      bottleneck_up: "unknown",
+      bottleneck_down: "unknown",
+    };
+    const port = (kind: string, number: number) => (
+      { kind, port: number, phase: "occupied", paired_unix_ms: 1, ...end, ...figures, ...line }
+    );
+    const session = {
+      protocol: "rlx1",
+      session_id: "00ff",
+      request_id: "r",
+      client_id: "fe",
+      server_id: "be",
+      trace_id: null,
+      since_unix_ms: 1,
+      ports: [port("zmq", 30_101), port("srt", 30_001)],
+    };
+    await page.route(
+      "**/api/v1/sessions",
+      (route) => route.fulfill({ json: { sessions: [session] } }),
+    );
+    const ports = { total: 100, empty: 96, ready: 3, busy: 1, closed: 0 };
+    const rlx1 = { front_ends: 1, back_ends: 1, leases: 1, sessions: 1 };
+    const gateway = await board.ask<GatewayAnswer>("gateway");
+    await page.route(
+      "**/api/v1/gateway",
+      (route) =>
+        route.fulfill({
+          json: { ...gateway, rlx1: { ...rlx1, ports: { zmq: ports, srt: ports } } },
+        }),
+    );
+    await page.getByText("idle; v1: 2 busy, 6 ready of 200").waitFor();
+    await rowWith(page, "Sessions", "00ff").waitFor();
+    const { Ports, Up } = await cells(page, "Sessions", "00ff");
+    expect([Ports, Up]).toEqual(["v1 TCP 30101 v1 TCP 30001", "5.00 Mbit/s 5.00 Mbit/s"]);
+  });
+
   test("throughput in all and per session follows what flows", async () => {
     const meeting = await Meeting.of(board.gateway, { name: "flow" });
     const { client, server, grant } = await meeting.tcpSession();

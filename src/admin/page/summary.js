@@ -55,7 +55,8 @@ export class Summary {
       count(connections.registered),
       `${counted(connections.open, "connection")}, ${count(connections.unproven)} unproven`,
     );
-    this.#figures.tcp(...portsInUse(zmq));
+    const [in_use, free, is_short] = portsInUse(zmq);
+    this.#figures.tcp(in_use, free + standingPorts(gateway.rlx1), is_short);
     this.#figures.srt(...portsInUse(srt));
     const sum = carried.zmq.up + carried.zmq.down + carried.srt.up + carried.srt.down;
     const age = duration(gateway.now_unix_ms - gateway.started_at_unix_ms);
@@ -112,6 +113,18 @@ function portsInUse({ total, idle, reserved, occupied, blocked }) {
   if (blocked > 0) words.push(`${count(blocked)} blocked`);
   const in_use = `${count(reserved + occupied)} of ${count(total)}`;
   return [in_use, words.join(", "), blocked > 0 || (idle === 0 && total > 0)];
+}
+
+/**
+ * The ports of relay_X v1, which are all TCP; nothing where it is not served.
+ * @param {GatewayAnswer["rlx1"]} rlx1
+ */
+function standingPorts(rlx1) {
+  if (rlx1 === undefined) return "";
+  const { zmq, srt } = rlx1.ports;
+  return `; v1: ${count(zmq.busy + srt.busy)} busy, ${count(zmq.ready + srt.ready)} ready of ${
+    count(zmq.total + srt.total)
+  }`;
 }
 
 /**
