@@ -19,7 +19,8 @@ export const REGISTRATION: Sentences = {
       : "."),
   register_refused: (fields) => {
     const { code, error, detail, reason, remote } = fields;
-    const advice = ADVICE[String(code)];
+    // Whoever is banned is told 501 like everybody, and nothing is wrong with its token.
+    const advice = reason === "banned" ? "relayx unban takes that back" : ADVICE[String(code)];
     const why = words(detail ?? error ?? reason ?? "no reason is known");
     return `A registration of ${peer(fields)}${from(remote)} was refused${inBrackets(code)}: ` +
       `${why}${advice === undefined ? "" : `; ${advice}`}.`;

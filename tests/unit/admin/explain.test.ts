@@ -293,6 +293,17 @@ describe("a peer", () => {
     expect(about("other").sentences[0]).toStartWith("Nothing is known");
   });
 
+  test("one that was refused because it is banned is not said to have a wrong token", () => {
+    const { journal, about } = gateway();
+    const refused = { role: "client", id: "ghost", remote: "192.0.2.1:7", code: 501, count: 1 };
+    const why = { reason: "banned", detail: '"ghost" is banned' };
+    journal.warn({ status: "register_refused", ...refused, ...why }, "m");
+    expect(untimed(about("ghost").sentences)[0]).toBe(
+      "… A registration of client ghost from 192.0.2.1:7 was refused (501): " +
+        '"ghost" is banned; relayx unban takes that back.',
+    );
+  });
+
   test("one that nobody knows", () => {
     const { journal, about } = gateway();
     expect(about("ghost").sentences[0]).toEndWith("no event has been recorded yet.");
