@@ -3,7 +3,7 @@
  * claims say. A token must have an end (`exp`), and its ids are taken as they are written: a star in
  * a name that a user has chosen stands for nothing.
  */
-import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
+import type { JWTPayload } from "jose";
 import { z } from "zod";
 import type { Config } from "../config/schema.ts";
 import type { Role } from "../data/plane.ts";
@@ -45,6 +45,9 @@ function oneOrMore<Item extends z.ZodType>(item: Item) {
   return z.union([item.transform((one) => [one]), z.array(item).max(PATTERNS_MAX)]);
 }
 
+/** Loaded with the first token: a gateway that checks none does not wait for it at its start. */
+type Jose = typeof import("jose");
+
 export class JwtAuthenticator implements Authenticator {
   readonly #auth: AuthConfig;
   readonly #source: KeySource;
@@ -59,7 +62,8 @@ export class JwtAuthenticator implements Authenticator {
   }
 
   async authenticate(credentials: Credentials): Promise<Verdict> {
-    const header = readHeader(credentials.token);
+    const jose = await import("jose");
+    const header = readHeader(jose, credentials.token);
     if (header === null) return new AccessRefusal("malformed", "the token is no signed JWT");
     if (!(this.#auth.jwt_algorithms as string[]).includes(header.alg)) {
       return new AccessRefusal(
@@ -70,7 +74,7 @@ export class JwtAuthenticator implements Authenticator {
     }
     const keys = await this.#keysFor(header);
     if (keys instanceof AccessRefusal) return keys;
-    const verified = await this.#verify(credentials.token, keys);
+    const verified = await this.#verify(jose, credentials.token, keys);
     if (verified instanceof AccessRefusal) return verified;
     const principal = this.#principalOf(verified.payload);
     if (principal instanceof AccessRefusal) return principal;
@@ -118,13 +122,14 @@ export class JwtAuthenticator implements Authenticator {
   }
 
   async #verify(
+    jose: Jose,
     token: string,
     keys: readonly VerificationKey[],
   ): Promise<{ payload: JWTPayload; key: VerificationKey } | AccessRefusal> {
     const { jwt_algorithms, jwt_issuer, jwt_audience, jwt_clock_tolerance } = this.#auth;
     for (const key of keys) {
       try {
-        const { payload } = await jwtVerify(token, key.key, {
+        const { payload } = await jose.jwtVerify(token, key.key, {
           algorithms: jwt_algorithms,
           issuer: jwt_issuer === "" ? undefined : jwt_issuer,
           audience: jwt_audience === "" ? undefined : jwt_audience,
@@ -133,8 +138,8 @@ export class JwtAuthenticator implements Authenticator {
         });
         return { payload, key };
       } catch (error) {
-        if (error instanceof errors.JWSSignatureVerificationFailed) continue;
-        return refusalOf(error);
+        if (error instanceof jose.errors.JWSSignatureVerificationFailed) continue;
+        return refusalOf(jose, error);
       }
     }
     return new AccessRefusal("bad_signature", "the token is not signed with the key it names");
@@ -177,9 +182,9 @@ export class JwtAuthenticator implements Authenticator {
   }
 }
 
-function readHeader(token: string): { alg: string; kid?: string } | null {
+function readHeader(jose: Jose, token: string): { alg: string; kid?: string } | null {
   try {
-    const { alg, kid } = decodeProtectedHeader(token);
+    const { alg, kid } = jose.decodeProtectedHeader(token);
     if (typeof alg !== "string" || (kid !== undefined && typeof kid !== "string")) return null;
     return { alg, kid };
   } catch {
@@ -188,7 +193,7 @@ function readHeader(token: string): { alg: string; kid?: string } | null {
 }
 
 /** The library's errors in our words; its messages name claims and never hold the token. */
-function refusalOf(error: unknown): AccessRefusal {
+function refusalOf({ errors }: Jose, error: unknown): AccessRefusal {
   const message = error instanceof Error ? error.message : String(error);
   let reason: RefusalReason = "malformed";
   if (error instanceof errors.JWTExpired) reason = "expired";
