@@ -81,11 +81,15 @@ test("a stream arrives whole although one packet in twenty is lost", async () =>
     impairment: { jitter_ms: 4, duplicates: 0.01 },
   });
   const { client, server, path } = session;
-  const messages = 2000;
+  const messages = 3000;
   const pour = client.pour({ messages, message_bytes, mbps: 8 });
   // Losses from here on: until libsrt has measured the round trip, it asks again too late.
   await server.reached(200 * message_bytes);
   path.loss = 0.05;
+  // And none at the end: a packet that is lost is missed by the receiver when the next one comes, so
+  // libsrt repairs the very last one only if something follows.
+  await server.reached(1500 * message_bytes);
+  path.loss = 0;
   const [sent, arrived] = await Promise.all([pour, server.reached(messages * message_bytes)]);
   const { toward, back } = path;
   console.log("impaired path:", JSON.stringify({ toward: toward.counts, back: back.counts }));
@@ -95,7 +99,6 @@ test("a stream arrives whole although one packet in twenty is lost", async () =>
   expect(toward.counts.reordered).toBeGreaterThan(0);
   expect(toward.counts.duplicated).toBeGreaterThan(0);
   expect(toward.counts.overflowed + back.counts.overflowed).toBe(0);
-  path.loss = 0;
   await end(session);
 });
 
