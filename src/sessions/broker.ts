@@ -336,9 +336,21 @@ export class Broker {
       if (failure === null) return port.phase === "reserved" ? "open" : "plane_failed";
       // One that was ended meanwhile needs no other port.
       if (port.session.ended !== null) return "no_port";
-      port = this.#sessions.takePort(port.session, port.kind);
+      port = this.#roomIsLeft(port.session)
+        ? this.#sessions.takePort(port.session, port.kind)
+        : null;
     }
     return "no_port";
+  }
+
+  /**
+   * Whether a port may be replaced: the room that it gave back may have been taken meanwhile. A server
+   * that carries one port may have a session on two, so what is the session's own does not count.
+   */
+  #roomIsLeft({ server_id, ports }: Session): boolean {
+    const in_use = this.#registry.portsInUse(server_id);
+    const max_conn = this.#registry.server(server_id)?.max_conn ?? 0;
+    return in_use < max_conn || in_use === ports.length;
   }
 
   #settle(ticket: Ticket, server: Party, session: Session, opened: Opened): void {

@@ -47,8 +47,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("take" as const), plane, port }) },
 );
 
-test("a burst beyond capacity never oversubscribes and nobody is forgotten", async () => {
-  const seed = Date.now() & 0x7fffffff;
+/** The second one found a port that was replaced although its room had been taken meanwhile. */
+const seeds = [Date.now() & 0x7fffffff, 2_111_871_725];
+
+test.each(seeds)("a burst never oversubscribes and nobody is forgotten, seed %d", async (seed) => {
   console.log(`broker model seed ${seed}`);
   await fc.assert(
     fc.asyncProperty(
