@@ -38,6 +38,7 @@ import {
   type RejectStatus,
 } from "./data/plane.ts";
 import { RateBook } from "./data/rate-book.ts";
+import { hostOf } from "./data/remote.ts";
 import type { StandingListener, StandingPlane } from "./data/standing.ts";
 import { SrtPlane, srtPortRange } from "./data/srt/plane.ts";
 import { TcpStandingPlane } from "./data/tcp/standing-plane.ts";
@@ -514,9 +515,4 @@ async function within(promise: Promise<void>, ms: number): Promise<void> {
   const time = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
   await Promise.race([promise, time]);
   clearTimeout(timer);
-}
-
-/** The address of an `address:port`. */
-function hostOf(remote: string): string {
-  return remote.slice(0, remote.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }

@@ -1,6 +1,7 @@
 /** What the data side tells, handed to whom it concerns; and who was turned away there, for the log. */
 import type { Access } from "../../access/access.ts";
 import type { StandingEvent } from "../../data/standing.ts";
+import { hostOf } from "../../data/remote.ts";
 import type { Log } from "../../observe/log.ts";
 import type { RepeatedLines } from "../../sessions/repeated-lines.ts";
 import type { DataSessions } from "./data-sessions.ts";
@@ -85,9 +86,4 @@ export class DataReports {
       "connections to a data port were closed unheard",
     );
   }
-}
-
-/** The address of an `address:port`. */
-function hostOf(remote: string): string {
-  return remote.slice(0, remote.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }
