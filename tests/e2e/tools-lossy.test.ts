@@ -70,5 +70,7 @@ test("what SRT gives up is not hidden", async () => {
   expect(report.error).toMatch(/of 92 frames came back/);
   // The back end was not thrown by the hole either: frames after the outage came back.
   await be.wrote(/"status":"session_stop"/);
-  expect(report.srt_loss_packets).toBeGreaterThan(0);
+  // What was too old when the path was back is dropped by its sender, and nobody asks for it again:
+  // libsrt then counts no loss at all.
+  expect(report.srt_loss_packets + report.srt_dropped_packets).toBeGreaterThan(0);
 });
