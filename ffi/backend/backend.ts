@@ -87,4 +87,9 @@ export interface Backend {
   readInt32(from: Pointer): number;
   /** The NUL-terminated text at an address. */
   readText(from: Pointer): string;
+  /**
+   * Where memory of ours is, as a safe integer, for structures that hold addresses. It stays there as
+   * long as the array is reachable, which is the caller's to see to.
+   */
+  addressOf(memory: NativeBuffer): number;
 }

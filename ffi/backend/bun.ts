@@ -1,5 +1,5 @@
 /** Native calls by `bun:ffi`. */
-import { CString, dlopen, type Pointer as BunPointer, read } from "bun:ffi";
+import { CString, dlopen, type Pointer as BunPointer, ptr, read } from "bun:ffi";
 import type { Backend, Calls, NativeLibrary, NativeType, Pointer, SymbolTable } from "./backend.ts";
 
 // A typed array passes as "ptr" in Bun; a plain address does too.
@@ -31,6 +31,7 @@ export const bunBackend: Backend = {
   },
   readInt32: (from) => read.i32(raw(from), 0),
   readText: (from) => new CString(raw(from)).toString(),
+  addressOf: (memory) => ptr(memory) as unknown as number,
 };
 
 type NativeTypeName = (typeof names)[NativeType];

@@ -1,5 +1,13 @@
 /** Native calls by `Deno.dlopen`. */
-import type { Backend, Calls, NativeLibrary, NativeType, Pointer, SymbolTable } from "./backend.ts";
+import type {
+  Backend,
+  Calls,
+  NativeBuffer,
+  NativeLibrary,
+  NativeType,
+  Pointer,
+  SymbolTable,
+} from "./backend.ts";
 
 /** The part of Deno used here; declared because the other runtime's checker does not know it. */
 declare const Deno: {
@@ -7,6 +15,10 @@ declare const Deno: {
     path: string,
     symbols: Record<string, { parameters: readonly NativeType[]; result: NativeType }>,
   ): { symbols: unknown; close(): void };
+  UnsafePointer: {
+    of(memory: NativeBuffer): Pointer;
+    value(pointer: Pointer): bigint;
+  };
   UnsafePointerView: {
     new (pointer: Pointer): { getInt32(offset?: number): number; getCString(): string };
   };
@@ -20,4 +32,5 @@ export const denoBackend: Backend = {
   },
   readInt32: (from) => new Deno.UnsafePointerView(from).getInt32(),
   readText: (from) => new Deno.UnsafePointerView(from).getCString(),
+  addressOf: (memory) => Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory))),
 };

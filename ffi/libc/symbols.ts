@@ -32,6 +32,10 @@ export const libcSymbols = {
   read: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   /** `ssize_t write(int fd, const void *buf, size_t count)` */
   write: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  /** `ssize_t readv(int fd, const struct iovec *iov, int iovcnt)` */
+  readv: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  /** `ssize_t writev(int fd, const struct iovec *iov, int iovcnt)` */
+  writev: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   /** `ssize_t splice(int fd_in, off_t *off_in, int fd_out, off_t *off_out, size_t len, unsigned int flags)` */
   splice: { parameters: ["i32", "pointer", "i32", "pointer", "usize", "u32"], result: "i32" },
   /** `int pipe2(int pipefd[2], int flags)` */

@@ -30,6 +30,25 @@ const RESTART_KEYS: ReadonlySet<string> = new Set([
   "rlx1.ring_buffer_size",
   "rlx1.secret",
   "rlx1.public_key",
+  "fastway.ReusePort",
+  "fastway.MemPoolType",
+  "fastway.MemPoolFactor",
+  "fastway.MemPoolMaxChunk",
+  "fastway.MemPoolMinChunk",
+  "fastway.MemPoolPageSize",
+  "fastway.ClientAddr",
+  "fastway.ClientSnetEnable",
+  "fastway.ClientSnetEncrypt",
+  "fastway.ClientSnetBuffer",
+  "fastway.ServerAddr",
+  "fastway.ServerSnetEnable",
+  "fastway.ServerSnetEncrypt",
+  "fastway.ServerSnetBuffer",
+  "fastway.client_tls_addr",
+  "fastway.server_tls_addr",
+  "fastway.clients_max",
+  "fastway.servers_max",
+  "fastway.process_folder",
 ]);
 
 export interface Changes {
@@ -46,9 +65,10 @@ export function changesBetween(running: Config, wanted: Config): Changes {
   const config = structuredClone(wanted);
   const applied: string[] = [];
   const needs_restart: string[] = [];
-  if ((running.rlx1 === undefined) !== (wanted.rlx1 === undefined)) {
-    needs_restart.push("rlx1");
-    config.rlx1 = running.rlx1;
+  for (const plane of ["rlx1", "fastway"] as const) {
+    if ((running[plane] === undefined) === (wanted[plane] === undefined)) continue;
+    needs_restart.push(plane);
+    Object.assign(config, { [plane]: running[plane] });
   }
   for (const section of Object.keys(wanted) as (keyof Config)[]) {
     if (running[section] === undefined || config[section] === undefined) continue;

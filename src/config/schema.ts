@@ -6,6 +6,7 @@
  * A new section is one more entry here; loading, messages and environment variables follow from it.
  */
 import { z } from "zod";
+import { fastwaySection } from "./fastway-section.ts";
 import { rlx1Section } from "./rlx1-section.ts";
 import {
   address,
@@ -184,6 +185,8 @@ export const configSchema = z.strictObject({
   }).prefault({}),
   /** Absent: v1 is not served. */
   rlx1: rlx1Section.optional(),
+  /** Absent: fastway is not served. */
+  fastway: fastwaySection.optional(),
   proxy_protocol: z.strictObject({
     trusted: networks({ max: 256 }).default([]),
     mode: choice(["required", "optional"]).default("required"),

@@ -1,4 +1,7 @@
-/** Sizes as the configuration writes them: a decimal number and B, KB, MB or GB, 1024-based. */
+/**
+ * Sizes as the configuration writes them: a decimal number and B, KB, MB or GB, 1024-based. K, M and G
+ * are understood as well, which other gateways' configurations have.
+ */
 
 const UNIT_BYTES: Readonly<Record<string, number>> = {
   B: 1,
@@ -12,9 +15,10 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
  * mandatory: a bare number would leave open whether bytes or megabytes are meant.
  */
 export function parseSize(text: string): number | null {
-  const match = /^(\d{1,15}(?:\.\d{1,9})?) ?(B|KB|MB|GB)$/i.exec(text);
+  const match = /^(\d{1,15}(?:\.\d{1,9})?) ?(B|[KMG]B?)$/i.exec(text);
   if (match === null) return null;
-  const bytes = Math.round(Number(match[1]) * UNIT_BYTES[match[2].toUpperCase()]);
+  const unit = match[2].toUpperCase().replace(/^[KMG]$/, "$&B");
+  const bytes = Math.round(Number(match[1]) * UNIT_BYTES[unit]);
   return Number.isSafeInteger(bytes) ? bytes : null;
 }
 

@@ -23,6 +23,7 @@ const allowed: Record<string, readonly string[]> = {
     "src/admin",
     "src/access",
     "src/planes/rlx1",
+    "src/planes/fastway",
     "src/control",
     "src/sessions",
     "src/data",
@@ -33,6 +34,7 @@ const allowed: Record<string, readonly string[]> = {
     "src/admin",
     "src/access",
     "src/planes/rlx1",
+    "src/planes/fastway",
     "src/control",
     "src/sessions",
     "src/data",
@@ -50,21 +52,26 @@ const allowed: Record<string, readonly string[]> = {
     "src/observe",
     "src/config",
   ],
+  // A front door of its own, with listeners of its own.
+  "src/planes/fastway": ["src/access", "src/data", "src/observe", "src/config"],
   "src/control": ["src/access", "src/sessions", "src/data", "src/observe", "src/config"],
   "src/sessions": ["src/access", "src/data", "src/observe", "src/config"],
-  "src/data": ["ffi", "src/workers.ts", "src/observe", "src/config"],
+  "src/data": ["ffi", "clients/fastway/wire", "src/workers.ts", "src/observe", "src/config"],
   "src/tools": ["src/admin", "ffi", "src/workers.ts", "src/data", "src/observe", "src/config"],
   "src/observe": ["src/config"],
   "src/config": [],
   "src/version.ts": ["package.json"],
   "src/workers.ts": [],
   "ffi": [],
+  // What a client of fastway needs, for others to take along; the gateway shares its wire.
+  "clients/fastway/wire": [],
+  "clients/fastway": ["clients/fastway/wire"],
 };
 
 const parts = Object.keys(allowed);
 const partOf = (file: string) => parts.find((part) => file === part || file.startsWith(`${part}/`));
 
-const sources = ["src", "ffi"].flatMap((folder) =>
+const sources = ["src", "ffi", "clients"].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true })
     .map((name) => `${folder}/${name}`)
     .filter((name) => name.endsWith(".ts"))
