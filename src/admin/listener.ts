@@ -7,7 +7,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { clearTimeout, setTimeout } from "node:timers";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
-import { RepeatedLines } from "../sessions/repeated-lines.ts";
+import { RepeatedLines } from "../observe/repeated-lines.ts";
 import { rawAnswer } from "./exchange.ts";
 import { plainAddress } from "./gate.ts";
 import { Patience } from "./patience.ts";

@@ -11,7 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
-import { RepeatedLines } from "../sessions/repeated-lines.ts";
+import { RepeatedLines } from "../observe/repeated-lines.ts";
 import { Credentials, type Right } from "./credentials.ts";
 import { answer, rawAnswer, readBody, refusalResponse, webRequest } from "./exchange.ts";
 import { passGate, valuesOf } from "./gate.ts";

@@ -14,7 +14,7 @@ import { AddressSet } from "../config/address-set.ts";
 import type { Config } from "../config/schema.ts";
 import { readProxyHeader } from "../data/proxy-header.ts";
 import type { Log } from "../observe/log.ts";
-import type { RepeatedLines } from "../sessions/repeated-lines.ts";
+import type { RepeatedLines } from "../observe/repeated-lines.ts";
 import { readFirstBytes } from "./first-bytes.ts";
 import { type ListenError, Listeners } from "./listeners.ts";
 import { TLS_HANDSHAKE_BYTE, TlsDoor, type TlsOutcome } from "./tls-door.ts";

@@ -16,7 +16,7 @@ import type { Log } from "../observe/log.ts";
 import type { Broker } from "../sessions/broker.ts";
 import { traced } from "../sessions/party.ts";
 import type { Registry } from "../sessions/registry.ts";
-import type { RepeatedLines } from "../sessions/repeated-lines.ts";
+import type { RepeatedLines } from "../observe/repeated-lines.ts";
 import type { ControlConnection } from "./connection.ts";
 import { type Envelope, isRole, readRegister, type Registration } from "./messages.ts";
 

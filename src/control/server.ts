@@ -14,7 +14,7 @@ import type { Broker } from "../sessions/broker.ts";
 import { DeadlineLine } from "../sessions/deadline-line.ts";
 import { traced } from "../sessions/party.ts";
 import type { Registry } from "../sessions/registry.ts";
-import { RepeatedLines } from "../sessions/repeated-lines.ts";
+import { RepeatedLines } from "../observe/repeated-lines.ts";
 import { type ConnectionEvents, ControlConnection } from "./connection.ts";
 import { Doorway, type DoorwayEvents } from "./doorway.ts";
 import type { FrameError } from "./framing.ts";

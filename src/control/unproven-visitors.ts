@@ -6,7 +6,7 @@ import type { Config } from "../config/schema.ts";
 import { Admission, type AdmissionLimit } from "../data/admission.ts";
 import type { Log } from "../observe/log.ts";
 import { DeadlineLine } from "../sessions/deadline-line.ts";
-import type { RepeatedLines } from "../sessions/repeated-lines.ts";
+import type { RepeatedLines } from "../observe/repeated-lines.ts";
 import type { Visitor } from "./visitor.ts";
 
 /** What forbids a visitor to come in. */

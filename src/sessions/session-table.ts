@@ -12,6 +12,7 @@ import { randomBytes } from "node:crypto";
 import type { Accounts } from "../access/accounts.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
+import { RepeatedLines } from "../observe/repeated-lines.ts";
 import {
   type ByteRate,
   type HelloProofs,
@@ -25,7 +26,6 @@ import { DeadlineLine } from "./deadline-line.ts";
 import { type PairRequest, type Party, type SrtRequest, traced } from "./party.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { Registry } from "./registry.ts";
-import { RepeatedLines } from "./repeated-lines.ts";
 import { type EndReason, Session, type SessionPort } from "./session.ts";
 
 /** One thing per plane. */

@@ -135,7 +135,10 @@ export type FastwayReport =
   }
   /** It takes part. Exactly one `endpoint_over` follows. */
   | { type: "endpoint"; facts: EndpointFacts }
-  /** A client has sent its Token and waits for `admit` or `end`; `endpoint` follows the one. */
+  /**
+   * A client has sent its Token and waits for `admit` or `end`; `endpoint` follows the one. Exactly one
+   * `endpoint_over` follows as well, whether it ever takes part or not.
+   */
   | { type: "token"; facts: EndpointFacts; token: string }
   | {
     type: "endpoint_over";

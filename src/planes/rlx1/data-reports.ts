@@ -3,7 +3,7 @@ import type { Access } from "../../access/access.ts";
 import type { StandingEvent } from "../../data/standing.ts";
 import { hostOf } from "../../data/remote.ts";
 import type { Log } from "../../observe/log.ts";
-import type { RepeatedLines } from "../../sessions/repeated-lines.ts";
+import type { RepeatedLines } from "../../observe/repeated-lines.ts";
 import type { DataSessions } from "./data-sessions.ts";
 import type { PortTable } from "./port-table.ts";
 

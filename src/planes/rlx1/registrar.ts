@@ -14,7 +14,7 @@ import type { GuestHost } from "../../control/guest.ts";
 import { isSameSecret } from "../../data/secret.ts";
 import type { Log } from "../../observe/log.ts";
 import { traced } from "../../sessions/party.ts";
-import type { RepeatedLines } from "../../sessions/repeated-lines.ts";
+import type { RepeatedLines } from "../../observe/repeated-lines.ts";
 import type { ErrorCode, Registration, V1Role } from "./messages.ts";
 import { Peer, ROLES } from "./peer.ts";
 

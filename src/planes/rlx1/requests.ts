@@ -7,7 +7,7 @@ import type { Frame } from "../../control/guest.ts";
 import type { Envelope } from "../../control/messages.ts";
 import type { Log } from "../../observe/log.ts";
 import { traced } from "../../sessions/party.ts";
-import type { RepeatedLines } from "../../sessions/repeated-lines.ts";
+import type { RepeatedLines } from "../../observe/repeated-lines.ts";
 import type { Lease, Leases } from "./leases.ts";
 import {
   allocation,

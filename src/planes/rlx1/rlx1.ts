@@ -19,7 +19,7 @@ import type { Envelope } from "../../control/messages.ts";
 import { rowsFor } from "../../data/counter-rows.ts";
 import type { StandingListener, StandingPlane } from "../../data/standing.ts";
 import type { Log } from "../../observe/log.ts";
-import { RepeatedLines } from "../../sessions/repeated-lines.ts";
+import { RepeatedLines } from "../../observe/repeated-lines.ts";
 import { DataReports } from "./data-reports.ts";
 import { DataSessions } from "./data-sessions.ts";
 import { Hub } from "./hub.ts";

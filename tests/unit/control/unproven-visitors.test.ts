@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { Socket } from "node:net";
 import { UnprovenVisitors } from "../../../src/control/unproven-visitors.ts";
 import { Visitor } from "../../../src/control/visitor.ts";
-import { RepeatedLines } from "../../../src/sessions/repeated-lines.ts";
+import { RepeatedLines } from "../../../src/observe/repeated-lines.ts";
 import { RecordingLog } from "../sessions/recording-log.ts";
 import { configOf } from "./gateway-fixture.ts";
 

@@ -4,7 +4,7 @@
  * unsaid, and no peer can drown what others have to say.
  */
 import { clearTimeout, setTimeout } from "node:timers";
-import type { Log, LogFields } from "../observe/log.ts";
+import type { Log, LogFields } from "./log.ts";
 
 /** The shortest time between two lines of one kind. */
 const INTERVAL_MS = 1000;
