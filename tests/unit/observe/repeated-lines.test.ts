@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { RepeatedLines } from "../../../src/observe/repeated-lines.ts";
-import { RecordingLog } from "./recording-log.ts";
+import { RecordingLog } from "../sessions/recording-log.ts";
 
 test("the first of a kind is written at once, the rest of its second as one line with a count", async () => {
   const log = new RecordingLog();
