@@ -4,7 +4,7 @@
  * being answered nothing is due, however long that takes: some wait for events.
  */
 import type { Socket } from "node:net";
-import { DeadlineLine } from "../sessions/deadline-line.ts";
+import { DeadlineLine } from "../data/deadline-line.ts";
 
 /** From one answer to the next request's head. */
 const IDLE_MS = 15_000;

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { DeadlineLine } from "../sessions/deadline-line.ts";
+import { DeadlineLine } from "../data/deadline-line.ts";
 import type { Visitor } from "./visitor.ts";
 
 const HEAD_BYTES_MAX = 8192;

@@ -11,7 +11,7 @@ import type { Config } from "../config/schema.ts";
 import type { PlaneKind, PortOpenError } from "../data/plane.ts";
 import type { Log } from "../observe/log.ts";
 import type { Broker } from "../sessions/broker.ts";
-import { DeadlineLine } from "../sessions/deadline-line.ts";
+import { DeadlineLine } from "../data/deadline-line.ts";
 import { traced } from "../sessions/party.ts";
 import type { Registry } from "../sessions/registry.ts";
 import { RepeatedLines } from "../observe/repeated-lines.ts";

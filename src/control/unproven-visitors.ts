@@ -5,7 +5,7 @@
 import type { Config } from "../config/schema.ts";
 import { Admission, type AdmissionLimit } from "../data/admission.ts";
 import type { Log } from "../observe/log.ts";
-import { DeadlineLine } from "../sessions/deadline-line.ts";
+import { DeadlineLine } from "../data/deadline-line.ts";
 import type { RepeatedLines } from "../observe/repeated-lines.ts";
 import type { Visitor } from "./visitor.ts";
 

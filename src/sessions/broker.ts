@@ -19,7 +19,7 @@ import type { Config } from "../config/schema.ts";
 import type { Log } from "../observe/log.ts";
 import { RepeatedLines } from "../observe/repeated-lines.ts";
 import type { PlaneKind, PortOpenError } from "../data/plane.ts";
-import { DeadlineLine } from "./deadline-line.ts";
+import { DeadlineLine } from "../data/deadline-line.ts";
 import { type PairRequest, type Party, type Refusal, traced } from "./party.ts";
 import type { PortPool } from "./port-pool.ts";
 import { Registry } from "./registry.ts";

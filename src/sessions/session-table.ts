@@ -22,7 +22,7 @@ import {
   type PortReport,
   type SrtWishes,
 } from "../data/plane.ts";
-import { DeadlineLine } from "./deadline-line.ts";
+import { DeadlineLine } from "../data/deadline-line.ts";
 import { type PairRequest, type Party, type SrtRequest, traced } from "./party.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { Registry } from "./registry.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { DeadlineLine } from "../../../src/sessions/deadline-line.ts";
-import { EventList } from "./events.ts";
+import { DeadlineLine } from "../../../src/data/deadline-line.ts";
+import { EventList } from "../sessions/events.ts";
 
 test("items come due in the order they were added, each once", async () => {
   const due = new EventList<string>();
