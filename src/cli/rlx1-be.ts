@@ -1,8 +1,6 @@
 /** `relayx rlx1-be`: an echoing back end of relay_X v1, for proving an installation. */
-import process from "node:process";
 import type { Command } from "commander";
-import { EXIT } from "./exit-code.ts";
-import { Interrupt } from "./interrupt.ts";
+import { runBackEnd } from "./run-tool.ts";
 
 interface Rlx1BeFlags {
   addr: string;
@@ -23,18 +21,13 @@ export function addRlx1Be(program: Command): void {
     .action((flags: Rlx1BeFlags) => run(flags));
 }
 
-async function run(flags: Rlx1BeFlags): Promise<void> {
-  const { addressFlag, FlagError, numberFlag, textFlag } = await import("../tools/flags.ts");
-  const { Rlx1BackEnd } = await import("../tools/rlx1/back-end.ts");
-  const { configSchema } = await import("../config/schema.ts");
-  const { openLog } = await import("../observe/log.ts");
-  const { logging } = configSchema.parse({});
-  const log = await openLog({ logging: { ...logging, output: "console" } });
-  const interrupt = new Interrupt();
-  const count = (flag: string, text: string) =>
-    numberFlag(flag, text, { min: 0, max: 65_535, whole: true });
-  try {
-    const backEnd = new Rlx1BackEnd({
+function run(flags: Rlx1BeFlags): Promise<void> {
+  return runBackEnd("rlx1-be", flags, async (log) => {
+    const { addressFlag, numberFlag, textFlag } = await import("../tools/flags.ts");
+    const { Rlx1BackEnd } = await import("../tools/rlx1/back-end.ts");
+    const count = (flag: string, text: string) =>
+      numberFlag(flag, text, { min: 0, max: 65_535, whole: true });
+    return new Rlx1BackEnd({
       ...addressFlag("--addr", flags.addr),
       client_id: textFlag("--id", flags.id),
       secret: textFlag("--secret", flags.secret),
@@ -44,23 +37,5 @@ async function run(flags: Rlx1BeFlags): Promise<void> {
       },
       log,
     });
-    interrupt.start();
-    const refused = backEnd.start().then(() => null, (error: Error) => error);
-    const first = await Promise.race([interrupt.told, refused]);
-    if (first instanceof Error) {
-      log.error({ status: "register_refused", error: first.message }, "cannot register");
-      process.exitCode = EXIT.failure;
-    } else {
-      const signal = await interrupt.told;
-      log.info({ status: "stopping", signal, ...backEnd.snapshot() }, "back end stops");
-    }
-    backEnd.close();
-  } catch (error) {
-    if (!(error instanceof FlagError)) throw error;
-    process.stderr.write(`relayx rlx1-be: ${error.message}\n`);
-    process.exitCode = EXIT.usage;
-  } finally {
-    interrupt.close();
-    await log.close();
-  }
+  });
 }

@@ -1,10 +1,8 @@
 /** `relayx rlx1-fe`: load from front ends of relay_X v1, every byte checked. */
-import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import type { Command } from "commander";
 import type { Rlx1FrontEndOptions } from "../tools/rlx1/front-end.ts";
-import { EXIT } from "./exit-code.ts";
-import { Interrupt } from "./interrupt.ts";
+import { runFrontEnd } from "./run-tool.ts";
 
 interface Rlx1FeFlags {
   addr: string;
@@ -47,26 +45,15 @@ export function addRlx1Fe(program: Command): void {
     .action((flags: Rlx1FeFlags) => run(flags));
 }
 
-async function run(flags: Rlx1FeFlags): Promise<void> {
-  const { FlagError } = await import("../tools/flags.ts");
-  const { Rlx1FrontEnd } = await import("../tools/rlx1/front-end.ts");
-  const say = (text: string) => process.stderr.write(`relayx rlx1-fe: ${text}\n`);
-  const interrupt = new Interrupt();
-  interrupt.start();
-  try {
-    const report = await new Rlx1FrontEnd(await readFlags(flags, interrupt.signal)).run();
-    process.stdout.write(`${JSON.stringify(report)}\n`);
-    if (flags.report !== undefined) {
-      await writeFile(flags.report, `${JSON.stringify(report, null, 2)}\n`);
-    }
-    process.exitCode = interrupt.exit_code ?? (report.ok ? EXIT.ok : EXIT.failure);
-  } catch (error) {
-    say(`failed: ${error instanceof Error ? error.message : String(error)}`);
-    process.exitCode = interrupt.exit_code ??
-      (error instanceof FlagError ? EXIT.usage : EXIT.failure);
-  } finally {
-    interrupt.close();
-  }
+function run(flags: Rlx1FeFlags): Promise<void> {
+  return runFrontEnd("rlx1-fe", {
+    report: flags.report,
+    run: async (signal) => {
+      const { Rlx1FrontEnd } = await import("../tools/rlx1/front-end.ts");
+      return await new Rlx1FrontEnd(await readFlags(flags, signal)).run();
+    },
+    tell: (report) => process.stdout.write(`${JSON.stringify(report)}\n`),
+  });
 }
 
 async function readFlags(flags: Rlx1FeFlags, signal: AbortSignal): Promise<Rlx1FrontEndOptions> {

@@ -1,8 +1,6 @@
 /** `relayx video-be`: the echoing back end of the verification tools. */
-import process from "node:process";
 import type { Command } from "commander";
-import { EXIT } from "./exit-code.ts";
-import { Interrupt } from "./interrupt.ts";
+import { runBackEnd } from "./run-tool.ts";
 import { addTlsOptions, readTlsFlags, type TlsFlags } from "./tls-options.ts";
 
 interface VideoBeFlags extends TlsFlags {
@@ -28,17 +26,11 @@ export function addVideoBe(program: Command): void {
     .action((flags: VideoBeFlags) => run(flags));
 }
 
-/** Serves until SIGINT or SIGTERM; a second signal does not wait for the sessions' end. */
-async function run(flags: VideoBeFlags): Promise<void> {
-  const { addressFlag, FlagError, numberFlag, textFlag } = await import("../tools/flags.ts");
-  const { BackEnd } = await import("../tools/video/back-end.ts");
-  const { configSchema } = await import("../config/schema.ts");
-  const { openLog } = await import("../observe/log.ts");
-  const { logging } = configSchema.parse({});
-  const log = await openLog({ logging: { ...logging, output: "console" } });
-  const interrupt = new Interrupt();
-  try {
-    const backEnd = new BackEnd({
+function run(flags: VideoBeFlags): Promise<void> {
+  return runBackEnd("video-be", flags, async (log) => {
+    const { addressFlag, numberFlag, textFlag } = await import("../tools/flags.ts");
+    const { BackEnd } = await import("../tools/video/back-end.ts");
+    return new BackEnd({
       ...addressFlag("--addr", flags.addr),
       tls: await readTlsFlags(flags),
       id: textFlag("--id", flags.id),
@@ -53,26 +45,5 @@ async function run(flags: VideoBeFlags): Promise<void> {
       }),
       log,
     });
-    interrupt.start();
-    log.info({ status: "starting", addr: flags.addr, id: flags.id }, "back end starts");
-    // A refused registration ends the program; a signal may come before there is an answer.
-    const refused = backEnd.start().then(() => null, (error: Error) => error);
-    const first = await Promise.race([interrupt.told, refused]);
-    if (first instanceof Error) {
-      log.error({ status: "register_refused", error: first.message }, "cannot register");
-      process.exitCode = EXIT.failure;
-    } else {
-      const signal = await interrupt.told;
-      log.info({ status: "stopping", signal, ...backEnd.snapshot() }, "back end stops");
-    }
-    await backEnd.close();
-    log.info({ status: "stopped", ...backEnd.snapshot() }, "back end stopped");
-  } catch (error) {
-    if (!(error instanceof FlagError)) throw error;
-    process.stderr.write(`relayx video-be: ${error.message}\n`);
-    process.exitCode = EXIT.usage;
-  } finally {
-    interrupt.close();
-    await log.close();
-  }
+  });
 }

@@ -1,9 +1,7 @@
 /** `relayx video-fe`: streams a file through the gateway to a back end and verifies the echo. */
-import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import type { Command } from "commander";
-import { EXIT } from "./exit-code.ts";
-import { Interrupt } from "./interrupt.ts";
+import { runFrontEnd } from "./run-tool.ts";
 import { addTlsOptions, readTlsFlags, type TlsFlags } from "./tls-options.ts";
 import type { FrontEndOptions } from "../tools/video/front-end.ts";
 
@@ -68,28 +66,19 @@ export function addVideoFe(program: Command): void {
     .action((flags: VideoFeFlags) => run(flags));
 }
 
-async function run(flags: VideoFeFlags): Promise<void> {
-  const { FlagError } = await import("../tools/flags.ts");
-  const { FrontEnd } = await import("../tools/video/front-end.ts");
-  const say = (text: string) => process.stderr.write(`relayx video-fe: ${text}\n`);
-  const interrupt = new Interrupt();
-  interrupt.start();
-  try {
-    const result = await new FrontEnd(await readFlags(flags, interrupt.signal, say)).run();
-    for (const report of result.transports) process.stdout.write(`${JSON.stringify(report)}\n`);
-    if (flags.report !== undefined) {
-      await writeFile(flags.report, `${JSON.stringify(result, null, 2)}\n`);
-    }
-    if (result.ok) say("all bytes came back equal and the ports are free again");
-    else say(`failed: ${result.reason}`);
-    process.exitCode = interrupt.exit_code ?? (result.ok ? EXIT.ok : EXIT.failure);
-  } catch (error) {
-    say(`failed: ${error instanceof Error ? error.message : String(error)}`);
-    process.exitCode = interrupt.exit_code ??
-      (error instanceof FlagError ? EXIT.usage : EXIT.failure);
-  } finally {
-    interrupt.close();
-  }
+function run(flags: VideoFeFlags): Promise<void> {
+  return runFrontEnd("video-fe", {
+    report: flags.report,
+    run: async (signal, say) => {
+      const { FrontEnd } = await import("../tools/video/front-end.ts");
+      return await new FrontEnd(await readFlags(flags, signal, say)).run();
+    },
+    tell: ({ transports, ok, reason }, say) => {
+      for (const one of transports) process.stdout.write(`${JSON.stringify(one)}\n`);
+      if (ok) say("all bytes came back equal and the ports are free again");
+      else say(`failed: ${reason}`);
+    },
+  });
 }
 
 async function readFlags(
