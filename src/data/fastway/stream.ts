@@ -31,6 +31,11 @@ export interface Stream {
   write(pieces: Pieces): number;
   /** The bytes it holds itself and has not given to the kernel yet. */
   readonly unsent_bytes: number;
+  /**
+   * Nothing came for too long. snet closes the connection under it and waits for the peer to return:
+   * true, and {@link StreamOwner.streamAway} is called meanwhile. Others have nothing to wait for.
+   */
+  dropConnection(): boolean;
   /** Ends it at once. The owner is not told. `silent`: the peer gets no reset either. */
   close(): void;
 }
