@@ -2,9 +2,12 @@
  * The C library, opened once per thread. The calls are bare: they return −1 and set errno, and a hot
  * loop uses them as they are; `failure()` makes an error of the last one that failed.
  */
-import { backend, type Calls, type NativeLibrary } from "../backend/mod.ts";
+import { type Backend, backend, type Calls, type NativeLibrary } from "../backend/mod.ts";
 import { SystemCallError } from "./errno.ts";
 import { libcSymbols } from "./symbols.ts";
+
+/** Where memory of ours is; see {@link Backend.addressOf}. */
+export const addressOf: Backend["addressOf"] = backend.addressOf;
 
 export * from "./constants.ts";
 export * from "./errno.ts";

@@ -13,6 +13,8 @@ export const libcSymbols = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   /** `int bind(int fd, const struct sockaddr *addr, socklen_t addrlen)` */
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  /** `int getsockname(int fd, struct sockaddr *addr, socklen_t *addrlen)` */
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   /** `int listen(int fd, int backlog)` */
   listen: { parameters: ["i32", "i32"], result: "i32" },
   /** `int accept4(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)` */
