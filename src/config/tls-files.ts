@@ -30,6 +30,16 @@ export interface TlsMaterial {
   not_after_unix_ms: number;
 }
 
+/** What a handshake goes by; texts are PEM, the private key among them. */
+export interface TlsRules {
+  certificate: string;
+  key: string;
+  /** Null: nobody is asked for a certificate. */
+  client_ca: string | null;
+  client_auth: Config["tls"]["client_auth"];
+  min_version: Config["tls"]["min_version"];
+}
+
 /** A mistake in one of the files; `key` is the configuration's. */
 export interface TlsFileFinding {
   key: "tls.cert_file" | "tls.key_file" | "tls.client_ca_file";
@@ -84,6 +94,13 @@ export function readTlsFiles(tls: Config["tls"]): TlsMaterial | null {
     subject: leaf.subject?.replaceAll("\n", ", ") || leaf.subjectAltName || "nobody",
     not_after_unix_ms: Date.parse(leaf.validTo),
   };
+}
+
+export function tlsRules(
+  { client_auth, min_version }: Config["tls"],
+  { certificate, key, client_ca }: TlsMaterial,
+): TlsRules {
+  return { certificate, key, client_ca, client_auth, min_version };
 }
 
 /** The same mistakes, each with the place of its key in the configuration. */

@@ -12,12 +12,13 @@ import type { Socket } from "node:net";
 import { setImmediate } from "node:timers";
 import { AddressSet } from "../config/address-set.ts";
 import type { Config } from "../config/schema.ts";
+import { readFirstBytes } from "../data/first-bytes.ts";
 import { readProxyHeader } from "../data/proxy-header.ts";
+import { TLS_HANDSHAKE_BYTE, type TlsOutcome } from "../data/tls-handshakes.ts";
 import type { Log } from "../observe/log.ts";
 import type { RepeatedLines } from "../observe/repeated-lines.ts";
-import { readFirstBytes } from "./first-bytes.ts";
 import { type ListenError, Listeners } from "./listeners.ts";
-import { TLS_HANDSHAKE_BYTE, TlsDoor, type TlsOutcome } from "./tls-door.ts";
+import { TlsDoor } from "./tls-door.ts";
 import { UnprovenVisitors } from "./unproven-visitors.ts";
 import { Visitor, type VisitorRefusal } from "./visitor.ts";
 

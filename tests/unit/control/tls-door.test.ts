@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import type { PeerCertificate } from "node:tls";
 import { configSchema } from "../../../src/config/schema.ts";
-import { certificateName, TlsDoor } from "../../../src/control/tls-door.ts";
+import { TlsDoor } from "../../../src/control/tls-door.ts";
+import { certificateName } from "../../../src/data/tls-handshakes.ts";
 import { TestAuthority } from "../../harness/certificates.ts";
 import { RecordingLog } from "../sessions/recording-log.ts";
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import type { Socket } from "node:net";
-import { readFirstBytes } from "../../../src/control/first-bytes.ts";
+import { readFirstBytes } from "../../../src/data/first-bytes.ts";
 
 /** A socket that receives what the test says, in the step in which it says it. */
 function peer() {
