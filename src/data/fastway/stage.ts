@@ -8,11 +8,13 @@
  * own and calls the next one. It may put another stream over the one that it found.
  */
 import type { FastwayRefusal, FastwaySide, FastwayTransport } from "./protocol.ts";
-import type { Stream } from "./stream.ts";
+import type { SocketStream, Stream } from "./stream.ts";
 
 /** A connection that is no endpoint yet. It counts as unproven until it is handed over. */
 export interface Arrival {
   readonly side: FastwaySide;
+  /** What was accepted; it is the stream until a stage puts another one over it. */
+  readonly socket: SocketStream;
   /** What the next stage reads and writes. */
   stream: Stream;
   /** `host:port`, and the host alone. */

@@ -27,6 +27,19 @@ export interface Stream {
   close(): void;
 }
 
+/** A stream that is a socket, with what snet must know of the kernel to keep a gap within its buffer. */
+export interface SocketStream extends Stream {
+  /** Bytes that the kernel has taken and the peer's has not acknowledged (SIOCOUTQ); asks the kernel. */
+  unacknowledgedBytes(): number;
+  /** Has the kernel take only about so many bytes ahead of the peer (SO_SNDBUF). */
+  limitUnacknowledged(bytes: number): void;
+  /**
+   * Has the owner told as soon as the kernel has room, although it has refused nothing: what epoll has
+   * told once by an edge, it is asked for again (EPOLL_CTL_MOD).
+   */
+  askForRoom(): void;
+}
+
 /** Who a stream belongs to. */
 export interface StreamOwner {
   /** It may be readable or writable again, or over: to be found out by trying. */
