@@ -2,6 +2,7 @@
 import { isLoopback } from "./loopback.ts";
 import type { Config } from "./schema.ts";
 import { AUTH_CHECKS } from "./auth-checks.ts";
+import { FASTWAY_CHECKS } from "./fastway-checks.ts";
 import { formatPortRange } from "./port-range.ts";
 import { RLX1_CHECKS } from "./rlx1-checks.ts";
 
@@ -205,6 +206,7 @@ const CHECKS: readonly CrossCheck[] = [
   },
   ...AUTH_CHECKS,
   ...RLX1_CHECKS,
+  ...FASTWAY_CHECKS,
   withinLimit("unproven_per_address_max", "unproven_max"),
   withinLimit("srt_unproven_per_address_max", "srt_unproven_max"),
   withinLimit("waiting_requests_per_client_max", "waiting_requests_max"),

@@ -87,7 +87,8 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   return {
     config,
     source,
-    warnings: warningsOf(config, invalid).map(placed),
+    warnings: warningsOf(config, invalid, (key) => place(key.split("."), "value").is_set)
+      .map(placed),
     problem: (key, code, found, allowed) => {
       const path = key.split(".");
       const { file, line, column } = place(path, "value");

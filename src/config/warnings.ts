@@ -1,15 +1,24 @@
 /** What a configuration may say and probably should not; it is served all the same. */
 import { Buffer } from "node:buffer";
 import type { CrossFinding } from "./cross-checks.ts";
+import { fastwayWarnings } from "./fastway-warnings.ts";
 import type { Config } from "./schema.ts";
 
 const RING_BYTES_WISE = 1_048_576;
 const REAPER_MS_WISE = 1000;
 const SECRET_BYTES_WISE = 32;
 
-/** `invalid` names the keys whose value is a problem already. */
-export function warningsOf(config: Config, invalid: ReadonlySet<string>): CrossFinding[] {
-  const { rlx1, auth } = config;
+/** `invalid` names the keys whose value is a problem already; `isSet` says which are no defaults. */
+export function warningsOf(
+  config: Config,
+  invalid: ReadonlySet<string>,
+  isSet: (key: string) => boolean,
+): CrossFinding[] {
+  return [...rlx1Warnings(config), ...fastwayWarnings(config, isSet)]
+    .filter(({ keys }) => !keys.some((key) => invalid.has(key)));
+}
+
+function rlx1Warnings({ rlx1, auth }: Config): CrossFinding[] {
   if (rlx1 === undefined) return [];
   const findings: CrossFinding[] = [];
   const { ring_buffer_size, reaper_timeout, secret } = rlx1;
@@ -39,5 +48,5 @@ export function warningsOf(config: Config, invalid: ReadonlySet<string>): CrossF
       allowed: `better at least ${SECRET_BYTES_WISE} bytes of chance: shorter ones may be guessed`,
     });
   }
-  return findings.filter(({ keys }) => !keys.some((key) => invalid.has(key)));
+  return findings;
 }

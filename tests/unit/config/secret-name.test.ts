@@ -13,6 +13,9 @@ test.each([
   "db.password",
   "passphrase",
   "srtPassphrase",
+  "fastway.ServerAuthKey",
+  "ServerAuthPassword",
+  "server_key",
 ])("%s is secret", (name) => {
   expect(isSecretName(name)).toBe(true);
 });
