@@ -16,7 +16,7 @@ import { SrtPlane } from "../../src/data/srt/plane.ts";
 import { TcpPlane } from "../../src/data/tcp/plane.ts";
 import type { WorkerPlane } from "../../src/data/worker-plane.ts";
 import { claimPorts, type PortBlock, type PortRange } from "../harness/free-ports.ts";
-import { patience_ms } from "../harness/deadline.ts";
+import { patience_ms, UNHURRIED_MS } from "../harness/deadline.ts";
 import { Inbox } from "../harness/inbox.ts";
 import { TcpEnd } from "../harness/tcp-end.ts";
 import { type SrtPeer, SrtPeers } from "./srt-peers.ts";
@@ -319,7 +319,7 @@ function configOf(block: PortBlock, settings: RigSettings) {
       ]),
     ),
     limits: defined({
-      hello_timeout_ms: settings.hello_timeout_ms,
+      hello_timeout_ms: settings.hello_timeout_ms ?? UNHURRIED_MS,
       unproven_max: settings.unproven_max,
       unproven_per_address_max: settings.unproven_per_address_max,
       srt_unproven_per_address_max: settings.srt_unproven_per_address_max,

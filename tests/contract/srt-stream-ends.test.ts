@@ -23,6 +23,7 @@ describe("who comes to a named stream and who has to go", () => {
   let rig: SrtRig;
   beforeAll(async () => {
     rig = await startSrt({
+      hello_timeout_ms: 2000,
       shared_ports: 1,
       streams: {
         cam: {},

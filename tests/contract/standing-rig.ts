@@ -9,6 +9,7 @@ import type {
   StandingState,
 } from "../../src/data/standing.ts";
 import { TcpStandingPlane } from "../../src/data/tcp/standing-plane.ts";
+import { UNHURRIED_MS } from "../harness/deadline.ts";
 import { claimPorts, type PortBlock } from "../harness/free-ports.ts";
 import { Inbox } from "../harness/inbox.ts";
 import { TcpEnd } from "../harness/tcp-end.ts";
@@ -144,6 +145,10 @@ export class StandingRig {
   }
 }
 
-function configOf({ gateway, ...sections }: StandingRigConfig) {
-  return configSchema.parse({ ...sections, gateway: { bind_address: "127.0.0.1", ...gateway } });
+function configOf({ gateway, limits, ...sections }: StandingRigConfig) {
+  return configSchema.parse({
+    ...sections,
+    gateway: { bind_address: "127.0.0.1", ...gateway },
+    limits: { hello_timeout_ms: UNHURRIED_MS, ...limits },
+  });
 }
