@@ -638,7 +638,7 @@ describe("files that are no configuration", () => {
           for (const problem of error.problems) expect(problem.found).not.toBe("");
         }
       }),
-      { seed, numRuns: 2000 },
+      { seed, numRuns: 1000 },
     );
     // Three seconds of work, and more on a busy machine.
   }, 30_000);
