@@ -15,7 +15,9 @@ import { addSessions } from "./admin/sessions.ts";
 import { addStatus } from "./admin/status.ts";
 import { normaliseArguments } from "./arguments.ts";
 import { addCompletion } from "./completion.ts";
+import { configPath } from "./config-path.ts";
 import { CommandExit, EXIT } from "./exit-code.ts";
+import { addFastway } from "./fastway.ts";
 import { addRlx1Be } from "./rlx1-be.ts";
 import { addRlx1Fe } from "./rlx1-fe.ts";
 import { addStreams } from "./streams.ts";
@@ -56,6 +58,7 @@ Examples:
   relayx --config_path config.yaml          start the gateway (also: relayx start …)
   relayx check --config_path config.yaml    say what is wrong with a configuration
   RELAYX_GATEWAY_TCP_PORT=6000 relayx       a key from the environment
+  relayx fastway -ClientAddr :8880 -ServerAddr :8881   in place of the program fastway
   relayx status                             how the gateway on this machine is
   relayx explain be-1                       what became of a session or a peer, and why
   relayx drain --deadline 5m                let nobody new in, end what is left in 5 minutes
@@ -113,6 +116,7 @@ export function createProgram(around: Surroundings): Command {
     });
 
   for (const add of ADMIN_COMMANDS) add(program, around);
+  addFastway(program, around);
   addStreams(program, around);
   addToken(program, around);
   addUrl(program, around);
@@ -154,13 +158,6 @@ export function processSurroundings(): Surroundings {
 async function start(path: string | undefined, around: Surroundings): Promise<never> {
   const { start: run_gateway } = await import("./start.ts");
   throw new CommandExit(await run_gateway({ path, around }));
-}
-
-/** `relayx --config_path F check` and `relayx check --config_path F` mean the same. */
-function configPath(command: Command): string | undefined {
-  const own = command.opts<{ config_path?: string }>();
-  const parent = command.parent?.opts<{ config_path?: string }>();
-  return own.config_path ?? parent?.config_path;
 }
 
 function refuseCommand(program: Command, name: string): never {

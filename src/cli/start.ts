@@ -1,7 +1,7 @@
-/** `relayx start`: load the configuration, open the log, serve until told to stop. */
+/** `relayx start` and `relayx fastway`: load the configuration, open the log, serve until told to stop. */
 import process from "node:process";
 import { type AccessFiles, readAccessFiles } from "../access/access-files.ts";
-import type { LoadedConfig } from "../config/load.ts";
+import type { LoadedConfig, Wishes } from "../config/load.ts";
 import { loadWithFiles } from "../config/load-with-files.ts";
 import { ConfigError } from "../config/problem.ts";
 import { LogOpenError, type OpenLog, openLog } from "../observe/log.ts";
@@ -15,9 +15,9 @@ import { statusLine } from "./status-line.ts";
 
 /** Starts the gateway and resolves with the exit code when it has ended. */
 export async function start(
-  options: { path: string | undefined; around: Surroundings },
+  options: { path: string | undefined; around: Surroundings; wishes?: Wishes },
 ): Promise<number> {
-  const { path, around } = options;
+  const { path, around, wishes } = options;
   // Whoever renews a certificate may say so before the service listens and after it has stopped to;
   // by itself the signal would end the process there and then, with the log's last lines unwritten.
   process.on("SIGHUP", () => {});
@@ -26,7 +26,7 @@ export async function start(
   let files: AccessFiles;
   let log: OpenLog;
   try {
-    loaded = loadWithFiles({ path, env: around.env });
+    loaded = loadWithFiles({ path, env: around.env, wishes });
     files = readAccessFiles(loaded.config);
     log = await openConfiguredLog(loaded);
   } catch (error) {
@@ -52,7 +52,7 @@ export async function start(
     log,
     version: PRODUCT_VERSION,
     load: () => {
-      const again = loadWithFiles({ path, env: around.env });
+      const again = loadWithFiles({ path, env: around.env, wishes });
       tellWarnings(log, again);
       return again.config;
     },

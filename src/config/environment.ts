@@ -1,7 +1,7 @@
 /**
  * Environment variables that override the file: `RELAYX_<SECTION>_<KEY>`, for instance
  * `RELAYX_GATEWAY_TCP_PORT=6000`. An empty variable counts as not set, because that is how
- * compose files and unit files spell "no value".
+ * compose files and unit files spell "no value". Flags of a command that sets keys go before both.
  */
 import type { z } from "zod";
 import { nearest, sections } from "./keys.ts";
@@ -15,12 +15,30 @@ const OF_KUBERNETES = /^RELAYX_(?:PORT|SERVICE_HOST|SERVICE_PORT)(?:_|$)/;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A key's value from a variable. */
+/** A key's value from a variable, or from a flag of the command line. */
 export interface Override {
   variable: string;
   section: string;
   key: string;
   value: unknown;
+}
+
+/** A flag of the command line that sets a key; `name` is how it is written. */
+export interface Flag {
+  name: string;
+  section: string;
+  key: string;
+  text: string;
+}
+
+/** Flags are text as variables are, and read in the same way. */
+export function readFlags(flags: readonly Flag[]): Override[] {
+  const all = sections();
+  return flags.map(({ name: variable, section, key, text }) => {
+    const schema = all.get(section)?.get(key);
+    if (schema === undefined) throw new Error(`The flag ${variable} sets no key`);
+    return { variable, section, key, value: typed(schema, text) };
+  });
 }
 
 /** The variable that sets a key. */

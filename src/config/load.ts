@@ -1,5 +1,6 @@
 /**
- * Loading the configuration: the defaults, over them the file, over that the environment. Whatever
+ * Loading the configuration: the defaults, over them the file, over that the environment, and over all
+ * of it the flags of a command that sets keys. Whatever
  * is wrong anywhere is reported together, each problem with its place.
  */
 import { statSync } from "node:fs";
@@ -7,7 +8,13 @@ import { join } from "node:path";
 import type { z } from "zod";
 import { FileProblem, readBoundedFile } from "./bounded-file.ts";
 import { crossCheck, type CrossFinding } from "./cross-checks.ts";
-import { type Environment, type Override, readEnvironment } from "./environment.ts";
+import {
+  type Environment,
+  type Flag,
+  type Override,
+  readEnvironment,
+  readFlags,
+} from "./environment.ts";
 import { allowedInstead } from "./keys.ts";
 import { ConfigError, type ConfigProblem, describeValue } from "./problem.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -25,7 +32,20 @@ export interface LoadOptions {
   /** A file, or a folder with a `config.yaml` in it; absent: no file, log to the console. */
   path?: string;
   env: Environment;
+  wishes?: Wishes;
 }
+
+/** What a command wants of the configuration. */
+export interface Wishes {
+  /** A section that is served even if nobody else names it. */
+  section: "fastway";
+  flags: readonly Flag[];
+  /** What stands instead of a file where there is none. */
+  without_file: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** Whoever starts relayx by hand looks at the console. */
+const WITHOUT_FILE: Wishes["without_file"] = { logging: { output: "console" } };
 
 export interface LoadedConfig {
   config: Config;
@@ -42,8 +62,11 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const file = options.path === undefined ? null : readConfigFile(options.path);
   const source = file === null ? null : file.name;
   const yaml = file === null ? null : parseYaml(file.name, file.text);
-  const tree = yaml === null ? { logging: { output: "console" } } : structuredCopy(yaml.tree);
-  const { overrides, problems } = readEnvironment(options.env);
+  const { wishes } = options;
+  const tree = structuredCopy(yaml?.tree ?? wishes?.without_file ?? WITHOUT_FILE);
+  const { overrides: variables, problems } = readEnvironment(options.env);
+  const overrides = [...variables, ...readFlags(wishes?.flags ?? [])];
+  if (wishes) tree[wishes.section] ??= {};
   const v1 = renameSections(tree);
   applyOverrides(tree, overrides);
   supplyV1Defaults(tree, v1);
@@ -116,7 +139,7 @@ function placeOf(
     named: (path: Path) => Path;
   },
 ): SettingPlace {
-  const override = overrides.find(({ section, key }) => section === path[0] && key === path[1]);
+  const override = overrides.findLast(({ section, key }) => section === path[0] && key === path[1]);
   if (override !== undefined) {
     return { file: override.variable, line: null, column: null, is_set: true };
   }
