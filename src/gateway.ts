@@ -22,8 +22,6 @@ import type { Admin } from "./admin/admin.ts";
 import type { ReloadAnswer } from "./admin/answers.ts";
 import { Operations } from "./admin/operations.ts";
 import { isLoopback } from "./config/loopback.ts";
-import { formatPortRange } from "./config/port-range.ts";
-import { rlx1Ranges } from "./config/rlx1-section.ts";
 import type { Config } from "./config/schema.ts";
 import { Broadcasts } from "./control/broadcasts.ts";
 import { ControlServer } from "./control/server.ts";
@@ -39,19 +37,19 @@ import {
 } from "./data/plane.ts";
 import { RateBook } from "./data/rate-book.ts";
 import { hostOf } from "./data/remote.ts";
-import type { StandingListener, StandingPlane } from "./data/standing.ts";
-import { SrtPlane, srtPortRange } from "./data/srt/plane.ts";
-import { TcpStandingPlane } from "./data/tcp/standing-plane.ts";
-import { TcpPlane } from "./data/tcp/plane.ts";
+import { srtPortRange } from "./data/srt/plane.ts";
+import { type PlaneFactories, PLANES } from "./gateway/plane-factories.ts";
 import { Reloads } from "./gateway/reloads.ts";
-import { startAccess, startControl, startPlanes } from "./gateway/start-order.ts";
+import { servedPorts } from "./gateway/served-ports.ts";
+import { startAccess, startControl, startFastway, startPlanes } from "./gateway/start-order.ts";
 import { Journal } from "./observe/journal.ts";
 import type { Log } from "./observe/log.ts";
 import { SetupTimes } from "./observe/setup-times.ts";
+import { Fastway } from "./planes/fastway/fastway.ts";
 import { Rlx1 } from "./planes/rlx1/rlx1.ts";
 import { BlockedPorts } from "./sessions/blocked-ports.ts";
 import { Broker } from "./sessions/broker.ts";
-import { Drain, type DrainState } from "./sessions/drain.ts";
+import { Drain, type DrainState, type OtherSessions } from "./sessions/drain.ts";
 import { type PortCounts, PortPool } from "./sessions/port-pool.ts";
 import { Registry } from "./sessions/registry.ts";
 import { SessionMeter } from "./sessions/session-meter.ts";
@@ -70,23 +68,6 @@ const FAILURES: ReadonlySet<RejectStatus> = new Set([
   "stream_denied",
   "encryption_error",
 ]);
-
-/** Makes a plane; another one can stand in for the real one in tests. */
-export type PlaneFactory = (
-  options: { config: Config; listener: PlaneListener; rates: RateBook },
-) => Plane;
-
-/** Makes the plane of standing ports, likewise. */
-export type StandingPlaneFactory = (
-  options: { config: Config; ports_max: number; listener: StandingListener; rates: RateBook },
-) => StandingPlane;
-
-const REAL_STANDING_PLANE: StandingPlaneFactory = (options) => new TcpStandingPlane(options);
-
-const REAL_PLANES: PerPlane<PlaneFactory> = {
-  zmq: (options) => new TcpPlane(options),
-  srt: (options) => new SrtPlane(options),
-};
 
 export interface GatewaySnapshot {
   state: GatewayState;
@@ -119,6 +100,10 @@ export class Gateway {
   readonly #broadcasts: Broadcasts;
   /** The first generation, where it is configured. */
   readonly #rlx1: Rlx1 | null;
+  /** Likewise. */
+  readonly #fastway: Fastway | null;
+  /** What runs beside V4's sessions. */
+  readonly #others: readonly OtherSessions[];
   readonly #operations: Operations;
   readonly #journal: Journal;
   readonly #setup = new SetupTimes();
@@ -137,8 +122,10 @@ export class Gateway {
       config: Config;
       log: Log;
       version: string;
-      planes?: PerPlane<PlaneFactory>;
-      standing_plane?: StandingPlaneFactory;
+      /** Others can stand in for the real ones in tests. */
+      planes?: PlaneFactories["planes"];
+      standing_plane?: PlaneFactories["standing"];
+      fastway_plane?: PlaneFactories["fastway"];
       /** The files that `auth` names; read here unless that has been done. */
       files?: AccessFiles;
       /** Reads the configuration anew, or throws a `ConfigError`; absent: it cannot change. */
@@ -155,8 +142,9 @@ export class Gateway {
     const log = this.#journal = new Journal({ log: options.log, ...remembered(config) });
     this.#runtime = options.runtime ?? "";
     this.#logLinesLost = options.logLinesLost ?? (() => 0);
-    const make = options.planes ?? REAL_PLANES;
-    const makeStanding = options.standing_plane ?? REAL_STANDING_PLANE;
+    const make = options.planes ?? PLANES.planes;
+    const makeStanding = options.standing_plane ?? PLANES.standing;
+    const makeFastway = options.fastway_plane ?? PLANES.fastway;
     this.#config = config;
     this.#log = log;
     this.#version = options.version;
@@ -193,6 +181,7 @@ export class Gateway {
         planes.zmq.setBans(networks);
         planes.srt.setBans(networks);
         this.#rlx1?.plane.setBans(networks);
+        this.#fastway?.plane.setBans(networks);
       },
     });
     const { accounts } = access;
@@ -241,7 +230,14 @@ export class Gateway {
       makePlane: ({ ports_max, listener }) => makeStanding({ config, ports_max, listener, rates }),
     });
     if (this.#rlx1 !== null) this.#control.invite(this.#rlx1);
-    this.#drain = new Drain({ broker: this.#broker, sessions, log, others: this.#rlx1 });
+    this.#fastway = config.fastway === undefined || makeFastway === null ? null : new Fastway({
+      access,
+      log,
+      refusing: () => this.#broker.refusing,
+      makePlane: ({ listener }) => makeFastway({ config, listener }),
+    });
+    const others = this.#others = [this.#rlx1, this.#fastway].filter((one) => one !== null);
+    this.#drain = new Drain({ broker: this.#broker, sessions, log, others });
     const telemetry = new Telemetry({ planes, sessions, log });
     this.#broadcasts = new Broadcasts({
       audience: this.#control,
@@ -277,17 +273,19 @@ export class Gateway {
       figures: (port) => telemetry.figures(port),
       reload: (by) => this.#reloads.reload(by),
       rlx1: this.#rlx1?.orders ?? null,
+      fastway: this.#fastway?.orders ?? null,
     });
   }
 
   /** Resolves when peers can connect, with the port they can connect to. */
   async start(): Promise<{ control_port: number }> {
-    const { gateway, zeromq, auth } = this.#config;
+    const config = this.#config;
     this.#started_at_unix_ms = Date.now();
     try {
-      startAccess(this.#access, this.#config);
+      startAccess(this.#access, config);
       await startPlanes(this.#planes, this.#rlx1);
-      const { control_port, tls_port } = await startControl(this.#control, this.#config);
+      const fastway = this.#fastway && await startFastway(this.#fastway, config);
+      const { control_port, tls_port } = await startControl(this.#control, config);
       this.#blocked.start();
       this.#broadcasts.start();
       this.#meter.start();
@@ -297,13 +295,11 @@ export class Gateway {
         {
           status: "serving",
           version: this.#version,
-          bind_address: gateway.bind_address,
+          bind_address: config.gateway.bind_address,
           control_port,
-          auth: auth.mode,
+          auth: config.auth.mode,
           ...(tls_port === null ? {} : { tls_port }),
-          zmq_ports: `${zeromq.port_range.first}-${zeromq.port_range.last}`,
-          srt_ports: this.#srtPorts(),
-          ...this.#rlx1Ports(),
+          ...servedPorts(config, fastway),
         },
         "the gateway serves",
       );
@@ -339,7 +335,7 @@ export class Gateway {
       started_at_unix_ms: this.#started_at_unix_ms,
       connections: this.#control.snapshot(),
       drain: this.#drain.snapshot(),
-      sessions: this.#sessions.size + (this.#rlx1?.size ?? 0),
+      sessions: this.#running(),
       waiting_requests: this.#broker.snapshot().waiting,
       port_state: portState(this.#pools),
       planes: [this.#planes.zmq.snapshot(), this.#planes.srt.snapshot()],
@@ -358,6 +354,7 @@ export class Gateway {
       zmq.beat(within_ms),
       srt.beat(within_ms),
       this.#rlx1?.plane.beat(within_ms) ?? true,
+      this.#fastway?.plane.beat(within_ms) ?? true,
     ]);
     return turned.every(Boolean);
   }
@@ -386,26 +383,11 @@ export class Gateway {
     this.#control.apply(config);
     this.#rlx1?.apply(config);
     this.#access.apply(config, files);
+    this.#fastway?.apply(config);
     for (const rate of this.#access.accounts.rates()) this.#rates.set(rate);
     this.#broker.apply(config);
     // There may be more ports and more room than before.
     this.#broker.wake();
-  }
-
-  /** Where SRT is served, in words. */
-  #srtPorts(): string {
-    const { mode, port_range, shared_port } = this.#config.gosrt;
-    const shared = shared_port === "off" ? "" : formatPortRange(shared_port);
-    if (mode === "shared") return `${shared} (shared)`;
-    return formatPortRange(port_range) + (shared && `, ${shared} (shared)`);
-  }
-
-  /** Where v1 is served, in words. */
-  #rlx1Ports() {
-    const { rlx1 } = this.#config;
-    if (rlx1 === undefined) return {};
-    const { zmq, srt } = rlx1Ranges(rlx1);
-    return { rlx1_zmq_ports: formatPortRange(zmq), rlx1_srt_ports: formatPortRange(srt) };
   }
 
   /** Loaded only now, when peers are served already, because its libraries take their time. */
@@ -443,7 +425,7 @@ export class Gateway {
       {
         status: "stopping",
         reason,
-        sessions: this.#sessions.size + (this.#rlx1?.size ?? 0),
+        sessions: this.#running(),
         shutdown_timeout,
       },
       "the gateway stops: no new connections, running sessions may finish",
@@ -451,11 +433,11 @@ export class Gateway {
     this.#control.stopAccepting();
     this.#broker.stop();
     this.#sessions.releaseUnpaired();
-    this.#rlx1?.stopServing();
+    for (const other of this.#others) other.stopServing();
     await within(this.#whenEmpty(), shutdown_timeout);
-    const cut = this.#sessions.size + (this.#rlx1?.size ?? 0);
+    const cut = this.#running();
     this.#sessions.releaseAll();
-    this.#rlx1?.endAll("released");
+    for (const other of this.#others) other.endAll("released");
     await within(this.#whenEmpty(), RELEASE_MS_MAX);
     this.#state = "Stopped";
     await this.#control.close();
@@ -475,15 +457,21 @@ export class Gateway {
       this.#planes.zmq.close(),
       this.#planes.srt.close(),
       this.#rlx1?.close(),
+      this.#fastway?.close(),
       this.#admin?.close(),
     ]);
     // Last, so that what sessions have carried until their end is kept.
     await this.#access.close();
   }
 
-  /** No session is left, of neither generation. */
+  /** Sessions that run, of every protocol. */
+  #running(): number {
+    return this.#others.reduce((sum, { size }) => sum + size, this.#sessions.size);
+  }
+
+  /** No session is left, of any protocol. */
   async #whenEmpty(): Promise<void> {
-    await Promise.all([this.#sessions.whenEmpty(), this.#rlx1?.whenEmpty()]);
+    await Promise.all([this.#sessions, ...this.#others].map((one) => one.whenEmpty()));
   }
 
   /** The page `GET /status`. */

@@ -164,9 +164,10 @@ export class Access {
    */
   register(
     principal: Principal,
-    options: Pick<Standing, "role" | "id" | "address"> & {
-      dismiss: (reason: DismissReason) => void;
-    },
+    options:
+      & Pick<Standing, "role" | "id" | "address">
+      & Partial<Pick<Standing, "is_numbered" | "proven_by">>
+      & { dismiss: (reason: DismissReason) => void },
   ): Standing | LimitReached {
     const accounts = [
       this.accounts.ofPrincipal(principal),
@@ -190,6 +191,16 @@ export class Access {
       account.registrations--;
       this.accounts.settle(account);
     }
+  }
+
+  /** Why whoever has proven to be somebody is kept out all the same; null where it is not. */
+  banOf(
+    { id, principal, address }: { id: string | null; principal: Principal; address: string },
+  ): AccessRefusal | null {
+    const banned = [id, principal.name].find((name) => name !== null && this.#bans.hasId(name));
+    if (banned !== undefined) return new AccessRefusal("banned", `"${banned}" is banned`);
+    if (!this.isBanned(address)) return null;
+    return new AccessRefusal("banned", `the address ${address} is banned`);
   }
 
   /** Somebody at this address has failed to prove anything; `failure` is the log's word for it. */
@@ -230,20 +241,20 @@ export class Access {
     return final;
   }
 
-  #recheck(principal: Principal, id: string, address: string): Verdict {
-    const banned = [id, principal.name].find((name) => this.#bans.hasId(name));
-    if (banned !== undefined) return new AccessRefusal("banned", `"${banned}" is banned`);
-    if (this.isBanned(address)) {
-      return new AccessRefusal("banned", `the address ${address} is banned`);
-    }
+  #recheck(principal: Principal, id: string | null, address: string): Verdict {
+    const banned = this.banOf({ id, principal, address });
+    if (banned !== null) return banned;
     if (this.#gate.holds(principal)) return principal;
     return new AccessRefusal("keys_unavailable", "a reload has changed what counts meanwhile");
   }
 
   /** Whether what it was let in by would not let it in again; that its time is over is another matter. */
   #isRevoked(standing: Standing): boolean {
-    if (!this.#gate.holds(standing.principal)) return true;
-    const refusal = checkRules(standing.principal, standing, Date.now());
+    const { principal, role, is_numbered, proven_by } = standing;
+    if (proven_by === "front_door") return false;
+    if (!this.#gate.holds(principal)) return true;
+    const id = is_numbered ? null : standing.id;
+    const refusal = checkRules(principal, { role, id }, Date.now());
     return refusal !== null && refusal.reason !== "expired";
   }
 
@@ -266,7 +277,10 @@ export class Access {
 
 /** Whether a ban is about somebody. */
 function isMeant({ kind, value }: BanSubject): (end: Standing) => boolean {
-  if (kind === "id") return ({ id, principal }) => id === value || principal.name === value;
+  if (kind === "id") {
+    return ({ id, is_numbered, principal }) =>
+      (id === value && !is_numbered) || principal.name === value;
+  }
   const networks = new AddressSet([value]);
   return ({ address }) => networks.has(address);
 }

@@ -8,7 +8,8 @@ import { Principal } from "./principal.ts";
 /** What a peer says of itself. The token is a secret and is never kept or logged. */
 export interface Credentials {
   role: Role;
-  id: string;
+  /** Null where peers choose none and the gateway numbers them: rules of ids are not for those. */
+  id: string | null;
   token: string;
   /** Where it comes from, for counting who fails again and again. */
   address: string;
@@ -66,7 +67,7 @@ export interface Authenticator {
 /** Whether a principal may have what it registers for, and has not run out. */
 export function checkRules(
   principal: Principal,
-  { role, id }: { role: Role; id: string },
+  { role, id }: { role: Role; id: string | null },
   now_unix_ms: number,
 ): AccessRefusal | null {
   const { roles, ids, expires_unix_ms } = principal.rules;
@@ -80,7 +81,7 @@ export function checkRules(
       `"${principal.name}" asked to be a ${role}; it may be a ${roles.join(" or ") || "nothing"}`,
     );
   }
-  if (!ids.has(id)) {
+  if (id !== null && !ids.has(id)) {
     return new AccessRefusal("wrong_id", `"${principal.name}" may not register as this id`);
   }
   return null;

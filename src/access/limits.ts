@@ -18,6 +18,16 @@ export interface Limits {
   bytes_per_day: number;
 }
 
+/** For a principal that stands for many who have nothing to do with each other. */
+export const UNLIMITED: Readonly<Limits> = {
+  registrations: 0,
+  sessions: 0,
+  pair_requests_per_second: 0,
+  pair_requests_burst: 1,
+  bytes_per_second: 0,
+  bytes_per_day: 0,
+};
+
 export type LimitName = Exclude<keyof Limits, "pair_requests_burst">;
 
 /** Limits that a principal has of its own. */

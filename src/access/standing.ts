@@ -16,6 +16,13 @@ export class Standing {
   readonly role: Role;
   readonly id: string;
   readonly address: string;
+  /** The gateway has given it its id: what a principal may call itself is not asked. */
+  readonly is_numbered: boolean;
+  /**
+   * Who has taken its proof. What a front door has taken itself, such as a key that all of its servers
+   * share, no reload takes back from those who are here.
+   */
+  readonly proven_by: "access" | "front_door";
   /** The principal's, and that of the address it comes from. */
   readonly accounts: readonly Account[];
   /**
@@ -33,6 +40,8 @@ export class Standing {
     address: string;
     accounts: readonly Account[];
     scope: string;
+    is_numbered?: boolean;
+    proven_by?: Standing["proven_by"];
     dismiss: (reason: DismissReason) => void;
   }) {
     this.principal = options.principal;
@@ -41,6 +50,8 @@ export class Standing {
     this.address = options.address;
     this.accounts = options.accounts;
     this.scope = options.scope;
+    this.is_numbered = options.is_numbered ?? false;
+    this.proven_by = options.proven_by ?? "access";
     this.dismiss = options.dismiss;
   }
 

@@ -13,6 +13,8 @@
  *   GET    /api/v1/sessions                     sessionsAnswer
  *   GET    /api/v1/sessions/{session_id}        sessionAnswer
  *   DELETE /api/v1/sessions/{session_id}        kickAnswer
+ *   GET    /api/v1/fastway/endpoints            ?side&id&after&limit    endpointsAnswer
+ *   DELETE /api/v1/fastway/endpoints/{endpoint} kickAnswer
  *   GET    /api/v1/history                      historyAnswer; the last 5 minutes, second by second
  *   GET    /api/v1/streams                      streamsAnswer
  *   GET    /api/v1/events                       ?after&limit&wait_ms&session_id&id&status&level
@@ -69,6 +71,42 @@ const standingCounts = z.object({
   closed: count,
 });
 
+/** What one side of fastway has sent to the gateway (`in`) and has been sent by it (`out`). */
+const waysOfSide = z.object({
+  bytes_in: count,
+  bytes_out: count,
+  messages_in: count,
+  messages_out: count,
+});
+
+/** fastway; a message is a frame, commands included. */
+const fastwayFigures = z.object({
+  ports: z.object({ client: count, server: count }),
+  clients: count,
+  servers: count,
+  /** Endpoints whose snet connection is lost and may come back. */
+  away: count,
+  /** Virtual connections now, and since the start. */
+  virtual: count,
+  virtual_total: count,
+  /** Dials refused since the start: nobody has the id, ClientMaxConn, or the gateway drains. */
+  refused: z.object({ unknown: count, limit: count, draining: count }),
+  /** Messages for virtual connections that were over. */
+  unknown_total: count,
+  /** Since the start, as of the last second. */
+  carried: z.object({ client: waysOfSide, server: waysOfSide }),
+  /** What waits for slow receivers. */
+  queue_messages: count,
+  queue_bytes: count,
+  /** Memory for what waits or has come in part: taken from the system, and in use. */
+  pool_bytes: count,
+  pool_used_bytes: count,
+  workers: count,
+  workers_replaced: count,
+  /** As of `planes`. */
+  loop_lag_ms: z.array(z.number().nullable()),
+});
+
 /** What the gateway does; `draining` may be taken back, `Stopping` may not. */
 export const gatewayAnswer = z.object({
   state: z.enum(["Starting", "Running", "Draining", "Stopping", "Stopped"]),
@@ -98,6 +136,8 @@ export const gatewayAnswer = z.object({
     sessions: count,
     ports: z.object({ zmq: standingCounts, srt: standingCounts }),
   }).optional(),
+  /** fastway, where it is served; nothing of it is in the other figures. */
+  fastway: fastwayFigures.optional(),
   /** Since the start; sessions that run included. */
   bytes: z.object({
     zmq: z.object({ up: count, down: count }),
@@ -166,6 +206,44 @@ export const session = z.object({
 export const sessionAnswer = session;
 export const sessionsAnswer = z.object({ sessions: z.array(session) });
 
+export const sideSchema = z.enum(["client", "server"]);
+
+/** One physical connection of fastway, or the snet session that outlives it. */
+export const endpoint = z.object({
+  /** By this it is ended; no other ever has it. */
+  endpoint: count,
+  side: sideSchema,
+  /** A client's number, or a server's id. */
+  id: count,
+  remote: z.string(),
+  /** `fastway-server` for whoever knows the servers' key, `fastway-client` without a token. */
+  principal: z.string(),
+  transport: z.enum(["tcp", "snet", "tls", "tls+snet"]),
+  since_unix_ms: time,
+  /** Its connection is lost and may come back. */
+  is_away: z.boolean(),
+  bytes_in: count,
+  bytes_out: count,
+  messages_in: count,
+  messages_out: count,
+  bps_in: count,
+  bps_out: count,
+  /** Messages each second. */
+  mps_in: count,
+  mps_out: count,
+  /** Virtual connections. */
+  virtual: count,
+  queue_messages: count,
+  queue_bytes: count,
+});
+export const endpointsAnswer = z.object({
+  endpoints: z.array(endpoint),
+  /** What to ask `after` next; null: there are no more. */
+  next: count.nullable(),
+  /** All that pass, on whatever page. */
+  total: count,
+});
+
 /** One value per second, oldest first, at most 300. */
 const course = z.array(z.number().min(0)).max(300);
 export const historyAnswer = z.object({
@@ -175,6 +253,8 @@ export const historyAnswer = z.object({
   /** bit/s; as long as each other. */
   zmq: z.object({ up: course, down: course }),
   srt: z.object({ up: course, down: course }),
+  /** Where it is served: up is what clients send, down what they are sent. */
+  fastway: z.object({ up: course, down: course }).optional(),
   sessions: course,
 });
 
@@ -248,6 +328,8 @@ export type PortsAnswer = z.infer<typeof portsAnswer>;
 export type RegistrationRow = z.infer<typeof registration>;
 export type SessionRow = z.infer<typeof session>;
 export type SessionPortRow = z.infer<typeof sessionPort>;
+export type EndpointRow = z.infer<typeof endpoint>;
+export type EndpointsAnswer = z.infer<typeof endpointsAnswer>;
 export type HistoryAnswer = z.infer<typeof historyAnswer>;
 export type EventRow = z.infer<typeof event>;
 export type EventsAnswer = z.infer<typeof eventsAnswer>;

@@ -6,7 +6,13 @@
 import { BOTTLENECK_WORDS } from "../data/bottleneck.ts";
 import type { RecordedEvent } from "../observe/event.ts";
 import type { Journal } from "../observe/journal.ts";
-import type { ExplainAnswer, RegistrationRow, SessionPortRow, SessionRow } from "./answers.ts";
+import type {
+  EndpointRow,
+  ExplainAnswer,
+  RegistrationRow,
+  SessionPortRow,
+  SessionRow,
+} from "./answers.ts";
 import { sentenceOf } from "./sentences/all.ts";
 import {
   bytes,
@@ -25,6 +31,8 @@ import type { AdminSource } from "./source.ts";
 const EVENTS_MAX = 200;
 /** Of a peer's sessions, so many are told one by one. */
 const SESSIONS_MAX = 20;
+/** Of fastway's endpoints with an id. A number may be a client's and a server's. */
+const ENDPOINTS_MAX = 20;
 
 const ENDS_OF_WAITING: ReadonlySet<string> = new Set([
   "pair_granted",
@@ -52,7 +60,12 @@ export function explain(subject: string, sources: Sources, now_unix_ms: number):
   }
   const events = journal.read({ id: subject, limit: EVENTS_MAX }).events;
   const registered = source.registrations().filter(({ id }) => id === subject);
-  const is = roleOf(subject, registered, events);
+  const endpoints = endpointsOf(subject, source);
+  const is = roleOf(
+    subject,
+    [...registered, ...endpoints.map(({ side }) => ({ role: side }))],
+    events,
+  );
   if (is === "unknown" && events.length > 0) return trace(subject, events, source, now_unix_ms);
   const sessions = source.sessions().filter(({ client_id, server_id }) =>
     is === "client" ? client_id === subject : is === "server" && server_id === subject
@@ -61,7 +74,10 @@ export function explain(subject: string, sources: Sources, now_unix_ms: number):
   const known = is === "unknown"
     ? banned.length === 0 ? [nothingKnown(subject, journal, now_unix_ms)] : []
     : [
-      ...peerNow(subject, registered, sessions, now_unix_ms),
+      ...endpoints.map((one) => endpointNow(one, now_unix_ms)),
+      ...(endpoints.length > 0 && registered.length === 0
+        ? []
+        : peerNow(subject, registered, sessions, now_unix_ms)),
       ...waitingNow(subject, events, now_unix_ms),
     ];
   const sentences = [...known, ...banned];
@@ -184,9 +200,28 @@ function heldBackBy(word: string): string {
   return BOTTLENECK_WORDS[word as keyof typeof BOTTLENECK_WORDS] ?? word;
 }
 
+/** Those of fastway with this number. */
+function endpointsOf(subject: string, source: AdminSource): EndpointRow[] {
+  if (!/^\d{1,10}$/.test(subject)) return [];
+  const page = source.endpoints({ id: Number(subject), after: -1, limit: ENDPOINTS_MAX });
+  return page?.endpoints ?? [];
+}
+
+function endpointNow(row: EndpointRow, now_unix_ms: number): string {
+  const { side, id, endpoint, remote, virtual, queue_messages } = row;
+  const there = row.is_away
+    ? "has lost its connection, and its session waits for it to come back"
+    : `has been connected for ${duration(now_unix_ms - row.since_unix_ms)}, from ${name(remote)}`;
+  return `Now: the fastway ${side} ${id} (endpoint ${endpoint}) ${there}; it has ${
+    counted(virtual, "virtual connection")
+  }, has sent ${bytes(row.bytes_in)} and got ${bytes(row.bytes_out)}, and ${
+    counted(queue_messages, "message waits", "messages wait")
+  } for it.`;
+}
+
 function roleOf(
   subject: string,
-  registered: readonly RegistrationRow[],
+  registered: readonly Pick<RegistrationRow, "role">[],
   events: readonly RecordedEvent[],
 ): "client" | "server" | "unknown" {
   if (registered.length > 0) return registered[0].role;

@@ -12,6 +12,7 @@ import type { StreamBoard } from "../sessions/stream-board.ts";
 import type {
   BanOrder,
   BanRow,
+  EndpointsAnswer,
   GatewayAnswer,
   PortMap,
   PortsAnswer,
@@ -20,7 +21,7 @@ import type {
   SessionPortRow,
   SessionRow,
 } from "./answers.ts";
-import { type AdminSource, OrderError } from "./source.ts";
+import { type AdminSource, type EndpointQuery, OrderError } from "./source.ts";
 
 /** The figures of a session's port in the last interval; rates in Mbit/s, as V4 has them. */
 interface PortFigures {
@@ -50,6 +51,13 @@ export interface FirstGeneration {
   kick(role: Role, id: string, order: { sessions: boolean; by: string }): number | null;
 }
 
+/** What of fastway is shown and ordered here. */
+export interface FastwayOrders {
+  snapshot(): NonNullable<GatewayAnswer["fastway"]>;
+  page(query: EndpointQuery): EndpointsAnswer;
+  kick(endpoint: number): boolean;
+}
+
 export interface OperationsOptions {
   version: string;
   protocol: string;
@@ -71,6 +79,8 @@ export interface OperationsOptions {
   reload: (by: string) => Promise<ReloadAnswer>;
   /** Null where v1 is not served. */
   rlx1?: FirstGeneration | null;
+  /** Null where fastway is not served. */
+  fastway?: FastwayOrders | null;
 }
 
 export class Operations implements AdminSource {
@@ -85,6 +95,7 @@ export class Operations implements AdminSource {
     const state = this.#options.state();
     const draining = drain.snapshot();
     const rlx1 = this.#options.rlx1?.snapshot();
+    const fastway = this.#options.fastway?.snapshot();
     return {
       state: state === "Running" && draining !== null ? "Draining" : state,
       version,
@@ -102,6 +113,7 @@ export class Operations implements AdminSource {
       ],
       bytes: sumOf(sessions.carried(), this.#options.rlx1?.carried()),
       ...(rlx1 === undefined ? {} : { rlx1 }),
+      ...(fastway === undefined ? {} : { fastway }),
     };
   }
 
@@ -142,6 +154,14 @@ export class Operations implements AdminSource {
 
   bans(): BanRow[] {
     return this.#options.bans.bans();
+  }
+
+  endpoints(query: EndpointQuery): EndpointsAnswer | null {
+    return this.#options.fastway?.page(query) ?? null;
+  }
+
+  kickEndpoint(endpoint: number): boolean {
+    return this.#options.fastway?.kick(endpoint) ?? false;
   }
 
   kickSession(session_id: string, by: string): boolean {
@@ -192,7 +212,7 @@ export class Operations implements AdminSource {
   }
 
   notReady(): string[] {
-    const { state, drain, planes, rlx1 } = this.#options;
+    const { state, drain, planes, rlx1, fastway } = this.#options;
     const reasons: string[] = [];
     if (state() !== "Running") reasons.push(`the gateway is ${state().toLowerCase()}`);
     if (drain.snapshot() !== null) reasons.push("the gateway drains");
@@ -203,6 +223,9 @@ export class Operations implements AdminSource {
     }
     if (rlx1?.planeSnapshot().loop_lag_ms.every((lag) => lag === null)) {
       reasons.push("no worker of relay_X v1 moves");
+    }
+    if (fastway?.snapshot().loop_lag_ms.every((lag) => lag === null)) {
+      reasons.push("no worker of fastway moves");
     }
     return reasons;
   }

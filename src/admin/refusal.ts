@@ -51,6 +51,11 @@ export class RefusedRequest extends Error {
   }
 }
 
+/** What is asked of a protocol that this gateway does not serve. */
+export function notServed(): RefusedRequest {
+  return notFound("a gateway that does not serve fastway", "one with the section fastway");
+}
+
 export function notFound(found: string, allowed: string): RefusedRequest {
   return new RefusedRequest(refusal(404, "not_found", found, allowed));
 }

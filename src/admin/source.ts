@@ -3,12 +3,22 @@ import type { Role, StreamListing } from "../data/plane.ts";
 import type {
   BanOrder,
   BanRow,
+  EndpointsAnswer,
   GatewayAnswer,
   PortsAnswer,
   RegistrationRow,
   ReloadAnswer,
   SessionRow,
 } from "./answers.ts";
+
+/** Which endpoints are asked for. */
+export interface EndpointQuery {
+  side?: Role;
+  id?: number;
+  /** Those with a greater number. */
+  after: number;
+  limit: number;
+}
 
 export interface AdminSource {
   gateway(): GatewayAnswer;
@@ -19,6 +29,8 @@ export interface AdminSource {
   session(session_id: string): SessionRow | null;
   streams(): StreamListing[];
   bans(): BanRow[];
+  /** Endpoints of fastway in the order of their numbers; null where it is not served. */
+  endpoints(query: EndpointQuery): EndpointsAnswer | null;
 
   /** Ends a session; false where there is none. `by` goes into the log. */
   kickSession(session_id: string, by: string): boolean;
@@ -26,6 +38,8 @@ export interface AdminSource {
   kickRegistration(role: Role, id: string, options: { sessions: boolean; by: string }):
     | number
     | null;
+  /** Ends an endpoint of fastway; false where there is none. */
+  kickEndpoint(endpoint: number): boolean;
   /** Throws {@link OrderError} for a subject that cannot be read. */
   ban(order: BanOrder, by: string): BanRow;
   unban(subject: string, by: string): boolean;

@@ -7,7 +7,9 @@ import type { Access } from "../access/access.ts";
 import type { Config } from "../config/schema.ts";
 import { ListenError } from "../control/listeners.ts";
 import type { ControlServer } from "../control/server.ts";
+import { FastwayListenError, type FastwayPorts } from "../data/fastway/plane.ts";
 import type { Plane } from "../data/plane.ts";
+import type { Fastway } from "../planes/fastway/fastway.ts";
 import type { Rlx1 } from "../planes/rlx1/rlx1.ts";
 import type { PerPlane } from "../sessions/session-table.ts";
 
@@ -15,6 +17,8 @@ export type GatewayStartCode =
   | "STATE_UNAVAILABLE"
   | "TCP_PLANE_UNAVAILABLE"
   | "SRT_PLANE_UNAVAILABLE"
+  | "FASTWAY_PLANE_UNAVAILABLE"
+  | "FASTWAY_PORT_UNAVAILABLE"
   | "CONTROL_PORT_UNAVAILABLE"
   | "TLS_UNAVAILABLE";
 
@@ -54,6 +58,29 @@ export async function startPlanes(planes: PerPlane<Plane>, rlx1: Rlx1 | null): P
     const message = `${name} cannot start: ${reasonOf(start.reason)}`;
     throw new GatewayStartError(code, message, start.reason);
   });
+}
+
+export async function startFastway(
+  plane: Fastway,
+  { fastway }: Config,
+): Promise<FastwayPorts> {
+  try {
+    return await plane.start();
+  } catch (error) {
+    if (!(error instanceof FastwayListenError)) {
+      const message = `the data plane of fastway cannot start: ${reasonOf(error)}`;
+      throw new GatewayStartError("FASTWAY_PLANE_UNAVAILABLE", message, error);
+    }
+    const { side } = error;
+    const key = side === "client" ? "ClientAddr" : "ServerAddr";
+    const { host, port } = fastway?.[key] ?? { host: "", port: 0 };
+    throw new GatewayStartError(
+      "FASTWAY_PORT_UNAVAILABLE",
+      `the port ${port} for ${side}s of fastway cannot be opened on ${host || "all addresses"}: ` +
+        `${reasonOf(error)}; stop the program that has it, or set fastway.${key}`,
+      error,
+    );
+  }
 }
 
 /** What the ports are for, in words, by their keys. */

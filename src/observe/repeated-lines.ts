@@ -10,6 +10,7 @@ import type { Log, LogFields } from "./log.ts";
 const INTERVAL_MS = 1000;
 
 interface Kind {
+  readonly level: "info" | "warn";
   /** Those since the last line. */
   count: number;
   /** What the latest of them was about. */
@@ -28,23 +29,32 @@ export class RepeatedLines {
 
   /** `kind` says what counts as the same: the event, and the peer where it is known. */
   warn(kind: string, fields: LogFields, message: string): void {
+    this.#tell("warn", kind, fields, message);
+  }
+
+  /** The same for what is in order. */
+  info(kind: string, fields: LogFields, message: string): void {
+    this.#tell("info", kind, fields, message);
+  }
+
+  #tell(level: Kind["level"], kind: string, fields: LogFields, message: string): void {
     const known = this.#kinds.get(kind);
     if (known !== undefined) {
       known.count++;
       known.fields = fields;
       return;
     }
-    this.#log.warn({ ...fields, count: 1 }, message);
-    const fresh: Kind = { count: 0, fields, message, timer: null };
+    this.#log[level]({ ...fields, count: 1 }, message);
+    const fresh: Kind = { level, count: 0, fields, message, timer: null };
     this.#kinds.set(kind, fresh);
     this.#wait(kind, fresh);
   }
 
   /** Writes what has been counted and not yet said. */
   close(): void {
-    for (const { count, fields, message, timer } of this.#kinds.values()) {
+    for (const { level, count, fields, message, timer } of this.#kinds.values()) {
       if (timer !== null) clearTimeout(timer);
-      if (count > 0) this.#log.warn({ ...fields, count }, message);
+      if (count > 0) this.#log[level]({ ...fields, count }, message);
     }
     this.#kinds.clear();
   }
@@ -55,7 +65,7 @@ export class RepeatedLines {
         this.#kinds.delete(name);
         return;
       }
-      this.#log.warn({ ...kind.fields, count: kind.count }, kind.message);
+      this.#log[kind.level]({ ...kind.fields, count: kind.count }, kind.message);
       kind.count = 0;
       this.#wait(name, kind);
     }, INTERVAL_MS);

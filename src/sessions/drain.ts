@@ -10,7 +10,7 @@ import type { SessionTable } from "./session-table.ts";
 /** What whoever asks meanwhile is told, with the code 504. */
 export const DRAINING = "draining";
 
-/** Sessions of another protocol, which drain along. */
+/** Sessions of another protocol, which drain along; of fastway each virtual connection is one. */
 export interface OtherSessions {
   readonly size: number;
   /** Nobody new: what is free is closed, the rest when its session is over. */
@@ -31,14 +31,19 @@ export class Drain {
   readonly #broker: Broker;
   readonly #sessions: SessionTable;
   readonly #log: Log;
-  readonly #others: OtherSessions | null;
+  readonly #others: readonly OtherSessions[];
   #state: DrainState | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(
-    options: { broker: Broker; sessions: SessionTable; log: Log; others?: OtherSessions | null },
+    options: {
+      broker: Broker;
+      sessions: SessionTable;
+      log: Log;
+      others?: readonly OtherSessions[];
+    },
   ) {
-    this.#others = options.others ?? null;
+    this.#others = options.others ?? [];
     this.#broker = options.broker;
     this.#sessions = options.sessions;
     this.#log = options.log;
@@ -58,17 +63,18 @@ export class Drain {
         status: "draining",
         by,
         deadline_ms,
-        sessions: this.#sessions.size + (this.#others?.size ?? 0),
+        sessions: this.#others.reduce((sum, { size }) => sum + size, this.#sessions.size),
       },
       "the gateway drains: nobody new is let in, sessions that run go on",
     );
     this.#broker.refuseAll(DRAINING);
-    this.#others?.stopServing();
+    for (const other of this.#others) other.stopServing();
     if (deadline_ms !== null) {
       this.#timer = setTimeout(() => this.#onDeadline(), deadline_ms);
       this.#timer.unref();
     }
-    void Promise.all([this.#sessions.whenEmpty(), this.#others?.whenEmpty()]).then(() => {
+    const empty = [this.#sessions, ...this.#others].map((one) => one.whenEmpty());
+    void Promise.all(empty).then(() => {
       if (this.#state !== state) return;
       this.#log.info({ status: "drained" }, "no session is left; the gateway stays drained");
     });
@@ -81,7 +87,7 @@ export class Drain {
     this.#state = null;
     this.#log.info({ status: "undrained", by }, "the drain is taken back: all are let in again");
     this.#broker.serveAgain();
-    this.#others?.serveAgain();
+    for (const other of this.#others) other.serveAgain();
   }
 
   close(): void {
@@ -97,7 +103,7 @@ export class Drain {
     for (const { id } of [...this.#sessions.all()]) {
       this.#sessions.end(id, { reason: "drained", by: "the deadline of the drain" });
     }
-    this.#others?.endAll("drained");
+    for (const other of this.#others) other.endAll("drained");
   }
 
   #disarm(): void {

@@ -19,6 +19,7 @@ import {
   idText,
   json,
   NAMED_REFUSALS,
+  numberText,
   ORDER_REFUSALS,
   type RouteOptions,
   SECURITY,
@@ -50,6 +51,15 @@ const kickRegistrationQuery = createRoute({
   summary: "The same, for an id that no path can hold.",
   security: SECURITY,
   request: { params: z.object({ role: roleSchema }), query: kickQuery.extend({ id: idText }) },
+  responses: ended,
+});
+
+const kickEndpoint = createRoute({
+  method: "delete",
+  path: "/api/v1/fastway/endpoints/{endpoint}",
+  summary: "Ends an endpoint of fastway with its virtual connections.",
+  security: SECURITY,
+  request: { params: z.object({ endpoint: numberText(Number.MAX_SAFE_INTEGER) }) },
   responses: ended,
 });
 
@@ -153,6 +163,16 @@ export function addOrders(app: AdminApp, { source, log }: RouteOptions): void {
     const { id, sessions } = c.req.valid("query");
     const { role } = c.req.valid("param");
     return c.json(await kick(role, id, sessions === "true", c.env.by), 200);
+  });
+
+  app.openapi(kickEndpoint, async (c) => {
+    const { endpoint } = c.req.valid("param");
+    await order(c.env.by, { order: "kick_endpoint", endpoint }, () => {
+      if (!source.kickEndpoint(endpoint)) {
+        throw notFound(`no endpoint ${endpoint}`, "one of /api/v1/fastway/endpoints");
+      }
+    });
+    return c.json({ ended: 1 }, 200);
   });
 
   app.openapi(ban, async (c) => {

@@ -53,5 +53,9 @@ export const SECURITY: Record<string, string[]>[] = [{ bearer: [] }, {}];
 /** An id as peers choose it: any text. */
 export const idText = z.string().min(1).max(8192);
 
+/** A whole number in a path or behind the question mark, which are text. */
+export const numberText = (max: number) =>
+  z.string().regex(/^\d{1,16}$/).transform(Number).pipe(z.int().min(0).max(max));
+
 /** Yes or no behind the question mark. */
 export const flagText = z.enum(["true", "false"]);

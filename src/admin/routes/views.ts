@@ -4,6 +4,7 @@ import { z } from "zod";
 import { EVENT_LEVELS } from "../../observe/event.ts";
 import {
   bansAnswer,
+  endpointsAnswer,
   eventsAnswer,
   explainAnswer,
   gatewayAnswer,
@@ -12,16 +13,18 @@ import {
   registrationsAnswer,
   sessionAnswer,
   sessionsAnswer,
+  sideSchema,
   streamsAnswer,
 } from "../answers.ts";
 import { explain } from "../explain.ts";
 import type { History } from "../history.ts";
-import { notFound, shown } from "../refusal.ts";
+import { notFound, notServed, shown } from "../refusal.ts";
 import {
   type AdminApp,
   idText,
   json,
   NAMED_REFUSALS,
+  numberText,
   REFUSALS,
   type RouteOptions,
   SECURITY,
@@ -31,6 +34,10 @@ import {
 const WAIT_MS_MAX = 30_000;
 const EVENTS_MAX = 1000;
 const EVENTS_USUAL = 100;
+/** Endpoints of one page: 10,000 take some 4 MB. */
+const ENDPOINTS_MAX = 10_000;
+const ENDPOINTS_USUAL = 1000;
+const U32_MAX = 0xffff_ffff;
 
 function view<Path extends string, Schema extends z.ZodType>(
   path: Path,
@@ -63,9 +70,6 @@ const session = createRoute({
   responses: { 200: json(sessionAnswer, "The session."), ...NAMED_REFUSALS },
 });
 
-const numberText = (max: number) =>
-  z.string().regex(/^\d{1,16}$/).transform(Number).pipe(z.int().min(0).max(max));
-
 const eventQuery = z.object({
   after: numberText(Number.MAX_SAFE_INTEGER).optional(),
   limit: numberText(EVENTS_MAX).pipe(z.int().min(1)).default(EVENTS_USUAL),
@@ -84,6 +88,22 @@ const events = createRoute({
   security: SECURITY,
   request: { query: eventQuery },
   responses: { 200: json(eventsAnswer, "The events, oldest first."), ...REFUSALS },
+});
+
+const endpoints = createRoute({
+  method: "get",
+  path: "/api/v1/fastway/endpoints",
+  summary: "Who is connected by fastway, in the order of their numbers.",
+  security: SECURITY,
+  request: {
+    query: z.object({
+      side: sideSchema.optional(),
+      id: numberText(U32_MAX).optional(),
+      after: numberText(Number.MAX_SAFE_INTEGER).optional(),
+      limit: numberText(ENDPOINTS_MAX).pipe(z.int().min(1)).default(ENDPOINTS_USUAL),
+    }),
+  },
+  responses: { 200: json(endpointsAnswer, "A page of them."), ...NAMED_REFUSALS },
 });
 
 const explained = { 200: json(explainAnswer, "What is known, in sentences."), ...REFUSALS };
@@ -121,6 +141,12 @@ export function addViews(app: AdminApp, options: RouteOptions & { history: Histo
   app.openapi(history, (c) => c.json(options.history.snapshot(), 200));
   app.openapi(streams, (c) => c.json({ streams: source.streams() }, 200));
   app.openapi(bans, (c) => c.json({ bans: source.bans() }, 200));
+  app.openapi(endpoints, (c) => {
+    const { after = -1, ...query } = c.req.valid("query");
+    const page = source.endpoints({ ...query, after });
+    if (page === null) throw notServed();
+    return c.json(page, 200);
+  });
   app.openapi(events, async (c) => {
     const { wait_ms, status, ...query } = c.req.valid("query");
     const asked = { ...query, status: status?.split(",") };

@@ -1,5 +1,6 @@
 /** A sentence for every word that the log has in `status`. */
 import type { RecordedEvent } from "../../observe/event.ts";
+import { FASTWAY } from "./fastway.ts";
 import { FIRST_GENERATION } from "./first-generation.ts";
 import { GATEWAY } from "./gateway.ts";
 import { PAIRING } from "./pairing.ts";
@@ -15,6 +16,7 @@ export const SENTENCES: Sentences = Object.freeze({
   ...TURNED_AWAY,
   ...STREAMS,
   ...FIRST_GENERATION,
+  ...FASTWAY,
   ...GATEWAY,
 });
 

@@ -65,8 +65,8 @@ export const GATEWAY: Sentences = {
       words(found)
     }.`,
   admin_order: (fields) => {
-    const { order, by, code, error, subject, session_id, role, id } = fields;
-    const about = session_id ?? subject ?? (id === undefined ? "" : peer({ role, id }));
+    const { order, by, code, error, subject, session_id, endpoint, role, id } = fields;
+    const about = session_id ?? subject ?? endpoint ?? (id === undefined ? "" : peer({ role, id }));
     const what = `${words(order)}${about === "" ? "" : ` of ${name(about)}`}`;
     return code === undefined
       ? `An operator (${words(by)}) ordered: ${what}.`

@@ -2,13 +2,15 @@
 import type {
   BanOrder,
   BanRow,
+  EndpointRow,
+  EndpointsAnswer,
   GatewayAnswer,
   PortsAnswer,
   RegistrationRow,
   ReloadAnswer,
   SessionRow,
 } from "../../../src/admin/answers.ts";
-import { type AdminSource, OrderError } from "../../../src/admin/source.ts";
+import { type AdminSource, type EndpointQuery, OrderError } from "../../../src/admin/source.ts";
 import { ConfigError } from "../../../src/config/problem.ts";
 import type { Role, StreamListing } from "../../../src/data/plane.ts";
 
@@ -23,6 +25,9 @@ export class FakeSource implements AdminSource {
   registered: RegistrationRow[] = [];
   listings: StreamListing[] = [];
   banned: BanRow[] = [];
+  /** Null: fastway is not served. */
+  fastway: NonNullable<GatewayAnswer["fastway"]> | null = null;
+  endpoint_rows: EndpointRow[] = [];
   reasons: string[] = [];
   reload_problem: string | null = null;
   /** Set, every reading fails with it, as a mistake of ours would. */
@@ -48,6 +53,7 @@ export class FakeSource implements AdminSource {
         { kind: "srt", workers: 1, workers_replaced: 0, ports_open: 4, loop_lag_ms: [0.25] },
       ],
       bytes: this.bytes,
+      ...(this.fastway === null ? {} : { fastway: this.fastway }),
     };
   }
 
@@ -73,6 +79,22 @@ export class FakeSource implements AdminSource {
 
   bans(): BanRow[] {
     return this.banned;
+  }
+
+  endpoints({ side, id, after, limit }: EndpointQuery): EndpointsAnswer | null {
+    if (this.fastway === null) return null;
+    const found = this.endpoint_rows.filter((row) =>
+      (side === undefined || row.side === side) && (id === undefined || row.id === id)
+    );
+    const behind = found.filter(({ endpoint }) => endpoint > after);
+    const endpoints = behind.slice(0, limit);
+    const next = behind.length > limit ? endpoints.at(-1)?.endpoint ?? null : null;
+    return { endpoints, next, total: found.length };
+  }
+
+  kickEndpoint(endpoint: number): boolean {
+    this.orders.push(["kickEndpoint", endpoint]);
+    return this.endpoint_rows.some((row) => row.endpoint === endpoint);
   }
 
   kickSession(session_id: string, by: string): boolean {

@@ -14,6 +14,7 @@ test("the description is a valid one of every route", async () => {
   expect(document.operations()).toEqual([
     "DELETE /api/v1/bans/{subject}",
     "DELETE /api/v1/drain",
+    "DELETE /api/v1/fastway/endpoints/{endpoint}",
     "DELETE /api/v1/registrations/{role}",
     "DELETE /api/v1/registrations/{role}/{id}",
     "DELETE /api/v1/sessions/{session_id}",
@@ -21,6 +22,7 @@ test("the description is a valid one of every route", async () => {
     "GET /api/v1/events",
     "GET /api/v1/explain",
     "GET /api/v1/explain/{subject}",
+    "GET /api/v1/fastway/endpoints",
     "GET /api/v1/gateway",
     "GET /api/v1/history",
     "GET /api/v1/ports",
