@@ -6,11 +6,25 @@ const INTERVAL_MS = 1000;
 const VALUES_MAX = 300;
 
 /** The courses that are kept, each in a ring of its own. */
-const COURSES = ["zmq_up", "zmq_down", "srt_up", "srt_down", "sessions"] as const;
+const COURSES = [
+  "zmq_up",
+  "zmq_down",
+  "srt_up",
+  "srt_down",
+  "fastway_up",
+  "fastway_down",
+  "sessions",
+] as const;
 type Course = typeof COURSES[number];
 
 export interface HistoryOptions {
-  read: () => Pick<GatewayAnswer, "bytes" | "sessions">;
+  read: () => Pick<GatewayAnswer, "bytes" | "sessions" | "fastway">;
+}
+
+/** Totals that courses are made from; those of fastway are what clients send and are sent. */
+interface Totals {
+  bytes: GatewayAnswer["bytes"];
+  fastway: { up: number; down: number };
 }
 
 export class History {
@@ -19,7 +33,8 @@ export class History {
     COURSES.map((course) => [course, new Float64Array(VALUES_MAX)]),
   ) as Record<Course, Float64Array>;
   #count = 0;
-  #bytes: GatewayAnswer["bytes"] | null = null;
+  #totals: Totals | null = null;
+  #has_fastway = false;
   /** `performance.now()` of the last reading, and the time of day then. */
   #at = 0;
   #at_unix_ms = 0;
@@ -42,19 +57,27 @@ export class History {
 
   /** Takes a reading; the first one only says where counting begins. `now` is `performance.now()`. */
   note(now: number, now_unix_ms: number): void {
-    const { bytes, sessions } = this.#read();
-    const before = this.#bytes;
+    const { bytes, sessions, fastway } = this.#read();
+    const clients = fastway?.carried.client;
+    const totals: Totals = {
+      bytes,
+      fastway: { up: clients?.bytes_in ?? 0, down: clients?.bytes_out ?? 0 },
+    };
+    const before = this.#totals;
     const seconds = Math.max(0.001, (now - this.#at) / 1000);
-    this.#bytes = bytes;
+    this.#totals = totals;
+    this.#has_fastway = fastway !== undefined;
     this.#at = now;
     this.#at_unix_ms = now_unix_ms;
     if (before === null) return;
     const bps = (after: number, before: number) => Math.max(0, 8 * (after - before) / seconds);
     const values: Record<Course, number> = {
-      zmq_up: bps(bytes.zmq.up, before.zmq.up),
-      zmq_down: bps(bytes.zmq.down, before.zmq.down),
-      srt_up: bps(bytes.srt.up, before.srt.up),
-      srt_down: bps(bytes.srt.down, before.srt.down),
+      zmq_up: bps(bytes.zmq.up, before.bytes.zmq.up),
+      zmq_down: bps(bytes.zmq.down, before.bytes.zmq.down),
+      srt_up: bps(bytes.srt.up, before.bytes.srt.up),
+      srt_down: bps(bytes.srt.down, before.bytes.srt.down),
+      fastway_up: bps(totals.fastway.up, before.fastway.up),
+      fastway_down: bps(totals.fastway.down, before.fastway.down),
       sessions,
     };
     const at = this.#count++ % VALUES_MAX;
@@ -67,6 +90,9 @@ export class History {
       interval_ms: INTERVAL_MS,
       zmq: { up: this.#course("zmq_up"), down: this.#course("zmq_down") },
       srt: { up: this.#course("srt_up"), down: this.#course("srt_down") },
+      ...(this.#has_fastway
+        ? { fastway: { up: this.#course("fastway_up"), down: this.#course("fastway_down") } }
+        : {}),
       sessions: this.#course("sessions"),
     };
   }

@@ -36,7 +36,8 @@ export class MetricsReader {
 
   async #load(): Promise<Metrics> {
     const { Metrics } = await import("../observe/metrics.ts");
-    return new Metrics({ setup: this.#options.setup });
+    const { setup, source } = this.#options;
+    return new Metrics({ setup, serves_fastway: source.gateway().fastway !== undefined });
   }
 
   #readings(): Readings {

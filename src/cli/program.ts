@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { addBan, addBans, addUnban } from "./admin/ban.ts";
 import { addDrain, addUndrain } from "./admin/drain.ts";
+import { addEndpoints } from "./admin/endpoints.ts";
 import { addExplain } from "./admin/explain.ts";
 import { addKick } from "./admin/kick.ts";
 import { addLogs } from "./admin/logs.ts";
@@ -37,6 +38,7 @@ export interface Surroundings {
 const ADMIN_COMMANDS = [
   addStatus,
   addSessions,
+  addEndpoints,
   addExplain,
   addLogs,
   addKick,

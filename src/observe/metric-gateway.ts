@@ -3,9 +3,16 @@ import { type Family, one, type Readings, ROLES } from "./metric-readings.ts";
 
 const STATES = ["Starting", "Running", "Draining", "Stopping", "Stopped"];
 
-function perPlane(read: (plane: Readings["planes"][number]) => number): Family["read"] {
-  return ({ planes }) =>
-    planes.map((plane) => ({ labels: { protocol: plane.kind }, value: read(plane) }));
+/** The workers of every plane, fastway's among them where it is served. */
+function allWorkers({ planes, fastway }: Readings) {
+  return fastway === undefined ? planes : [...planes, { kind: "fastway", ...fastway }];
+}
+
+type Workers = ReturnType<typeof allWorkers>[number];
+
+function perPlane(read: (workers: Workers) => number): Family["read"] {
+  return (readings) =>
+    allWorkers(readings).map((one) => ({ labels: { protocol: one.kind }, value: read(one) }));
 }
 
 export const GATEWAY: readonly Family[] = [
@@ -99,15 +106,16 @@ export const GATEWAY: readonly Family[] = [
     type: "gauge",
     help: "Data ports that are listened on.",
     labels: ["protocol"],
-    read: perPlane(({ ports_open }) => ports_open),
+    read: ({ planes }) =>
+      planes.map(({ kind, ports_open }) => ({ labels: { protocol: kind }, value: ports_open })),
   },
   {
     name: "relayx_worker_loop_lag_seconds",
     type: "gauge",
     help: "The longest turn of each data worker's loop in the last second.",
     labels: ["protocol", "worker"],
-    read: ({ planes }) =>
-      planes.flatMap(({ kind, loop_lag_ms }) =>
+    read: (readings) =>
+      allWorkers(readings).flatMap(({ kind, loop_lag_ms }) =>
         loop_lag_ms.flatMap((lag, worker) =>
           lag === null ? [] : [{ labels: { protocol: kind, worker }, value: lag / 1000 }]
         )

@@ -15,6 +15,19 @@ interface PerProtocol<T> {
   srt: T;
 }
 
+interface Workers {
+  workers: number;
+  workers_replaced: number;
+  loop_lag_ms: (number | null)[];
+}
+
+interface FastwayWays {
+  bytes_in: number;
+  bytes_out: number;
+  messages_in: number;
+  messages_out: number;
+}
+
 /** Everything that is read for one scrape. */
 export interface Readings {
   version: string;
@@ -36,13 +49,22 @@ export interface Readings {
     leases: number;
     ports: PerProtocol<{ empty: number; ready: number; busy: number; closed: number }>;
   };
-  planes: {
-    kind: string;
-    workers: number;
-    workers_replaced: number;
-    ports_open: number;
-    loop_lag_ms: (number | null)[];
-  }[];
+  /** fastway, where it is served. */
+  fastway?: Workers & {
+    clients: number;
+    servers: number;
+    away: number;
+    virtual: number;
+    virtual_total: number;
+    refused: { unknown: number; limit: number; draining: number };
+    unknown_total: number;
+    carried: Record<typeof ROLES[number], FastwayWays>;
+    queue_messages: number;
+    queue_bytes: number;
+    pool_bytes: number;
+    pool_used_bytes: number;
+  };
+  planes: (Workers & { kind: string; ports_open: number })[];
   streams: { configured: number; publishers: number; viewers: number };
   stream_bytes: { in: number; out: number };
   counts: readonly StatusCount[];

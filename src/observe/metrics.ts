@@ -4,6 +4,7 @@
  */
 import { Counter, Gauge, Registry } from "prom-client";
 import { EVENTS } from "./metric-events.ts";
+import { FASTWAY } from "./metric-fastway.ts";
 import { GATEWAY } from "./metric-gateway.ts";
 import { PROCESS } from "./metric-process.ts";
 import type { Family, Readings } from "./metric-readings.ts";
@@ -23,9 +24,11 @@ export class Metrics {
   readonly #exposed: Exposed[];
   readonly #setup: SetupTimes;
 
-  constructor(options: { setup: SetupTimes }) {
+  /** `serves_fastway`: a gateway that does not has none of its metrics, not even empty ones. */
+  constructor(options: { setup: SetupTimes; serves_fastway: boolean }) {
     this.#setup = options.setup;
-    this.#exposed = [...TRAFFIC, ...EVENTS, ...GATEWAY, ...PROCESS].map((family) => {
+    const fastway = options.serves_fastway ? FASTWAY : [];
+    this.#exposed = [...TRAFFIC, ...fastway, ...EVENTS, ...GATEWAY, ...PROCESS].map((family) => {
       const { name, help, labels } = family;
       const options = { name, help, labelNames: [...labels], registers: [this.#registry] };
       const metric = family.type === "counter" ? new Counter(options) : new Gauge(options);

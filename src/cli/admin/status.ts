@@ -26,7 +26,7 @@ interface Wording {
 }
 
 function lines(gateway: GatewayAnswer, { roughBytes, span }: Wording): [string, string][] {
-  const { connections, drain, now_unix_ms, planes, port_state, bytes, rlx1 } = gateway;
+  const { connections, drain, now_unix_ms, planes, port_state, bytes, rlx1, fastway } = gateway;
   const rows: [string, string][] = [
     ["relayx", `${gateway.version}, protocol ${gateway.protocol}`],
     ["state", `${gateway.state}, since ${span(gateway.started_at_unix_ms, now_unix_ms)}`],
@@ -49,12 +49,7 @@ function lines(gateway: GatewayAnswer, { roughBytes, span }: Wording): [string, 
         `${occupied} occupied, ${reserved} reserved, ${blocked} blocked, ${idle} idle of ${total}`,
       ],
       [`${kind} bytes`, `${roughBytes(bytes[kind].up)} up, ${roughBytes(bytes[kind].down)} down`],
-      [
-        `${kind} loop`,
-        `${workers} ${workers === 1 ? "worker" : "workers"}, longest turn ${
-          loop_lag_ms.map((ms) => ms === null ? "hangs" : `${ms.toFixed(1)} ms`).join(", ")
-        }${workers_replaced > 0 ? `, ${workers_replaced} replaced` : ""}`,
-      ],
+      [`${kind} loop`, loop({ workers, workers_replaced, loop_lag_ms })],
     );
   }
   if (rlx1 !== undefined) {
@@ -67,5 +62,48 @@ function lines(gateway: GatewayAnswer, { roughBytes, span }: Wording): [string, 
       ]);
     }
   }
+  if (fastway !== undefined) rows.push(...fastwayLines(fastway, roughBytes));
   return rows;
+}
+
+function fastwayLines(
+  fastway: NonNullable<GatewayAnswer["fastway"]>,
+  roughBytes: Wording["roughBytes"],
+): [string, string][] {
+  const { ports, clients, servers, away, carried, refused } = fastway;
+  const ways = (side: "client" | "server") => {
+    const { messages_in, messages_out, bytes_in, bytes_out } = carried[side];
+    return `${messages_in} messages in (${roughBytes(bytes_in)}), ${messages_out} out (${
+      roughBytes(bytes_out)
+    })`;
+  };
+  return [
+    ["fastway", `port ${ports.client} for clients, ${ports.server} for servers`],
+    ["fw peers", `${clients} clients, ${servers} servers, ${away} of them away`],
+    [
+      "fw virtual",
+      `${fastway.virtual} connections, ${fastway.virtual_total} since the start; dials refused: ` +
+      `${refused.unknown} unknown, ${refused.limit} limit, ${refused.draining} draining`,
+    ],
+    ["fw clients", ways("client")],
+    ["fw servers", ways("server")],
+    [
+      "fw memory",
+      `${roughBytes(fastway.queue_bytes)} wait in ${fastway.queue_messages} messages; pool ${
+        roughBytes(fastway.pool_used_bytes)
+      } of ${roughBytes(fastway.pool_bytes)} in use`,
+    ],
+    ["fw loop", loop(fastway)],
+  ];
+}
+
+function loop(
+  { workers, workers_replaced, loop_lag_ms }: Omit<
+    GatewayAnswer["planes"][number],
+    "kind" | "ports_open"
+  >,
+): string {
+  return `${workers} ${workers === 1 ? "worker" : "workers"}, longest turn ${
+    loop_lag_ms.map((ms) => ms === null ? "hangs" : `${ms.toFixed(1)} ms`).join(", ")
+  }${workers_replaced > 0 ? `, ${workers_replaced} replaced` : ""}`;
 }

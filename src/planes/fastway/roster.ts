@@ -58,6 +58,6 @@ export class Roster {
 
   /** Since the start, by the last look at each endpoint. */
   carried(): PerSide<Readonly<Traffic>> {
-    return this.#carried;
+    return { client: { ...this.#carried.client }, server: { ...this.#carried.server } };
   }
 }

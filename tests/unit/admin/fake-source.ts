@@ -206,3 +206,51 @@ export function registrationRow(role: Role, id: string): RegistrationRow {
     tls: false,
   };
 }
+
+/** Nothing has happened on fastway yet. */
+export function fastwayFigures(): NonNullable<GatewayAnswer["fastway"]> {
+  const nothing = { bytes_in: 0, bytes_out: 0, messages_in: 0, messages_out: 0 };
+  return {
+    ports: { client: 8880, server: 8881 },
+    clients: 0,
+    servers: 0,
+    away: 0,
+    virtual: 0,
+    virtual_total: 0,
+    refused: { unknown: 0, limit: 0, draining: 0 },
+    unknown_total: 0,
+    carried: { client: { ...nothing }, server: { ...nothing } },
+    queue_messages: 0,
+    queue_bytes: 0,
+    pool_bytes: 0,
+    pool_used_bytes: 0,
+    workers: 1,
+    workers_replaced: 0,
+    loop_lag_ms: [0.5],
+  };
+}
+
+export function endpointRow(endpoint: number, more: Partial<EndpointRow> = {}): EndpointRow {
+  return {
+    endpoint,
+    side: "client",
+    id: endpoint,
+    remote: `192.0.2.1:${10_000 + endpoint}`,
+    principal: "fastway-client",
+    transport: "tcp",
+    since_unix_ms: 1_700_000_000_000,
+    is_away: false,
+    bytes_in: 0,
+    bytes_out: 0,
+    messages_in: 0,
+    messages_out: 0,
+    bps_in: 0,
+    bps_out: 0,
+    mps_in: 0,
+    mps_out: 0,
+    virtual: 0,
+    queue_messages: 0,
+    queue_bytes: 0,
+    ...more,
+  };
+}

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { historyAnswer } from "../../../src/admin/answers.ts";
 import { History } from "../../../src/admin/history.ts";
+import { fastwayFigures } from "./fake-source.ts";
 
 function history() {
   const bytes = { zmq: { up: 0, down: 0 }, srt: { up: 0, down: 0 } };
@@ -24,6 +25,20 @@ test("rates are bit/s over the time that has really passed", () => {
     srt: { up: [0, 0], down: [0, 2000] },
     sessions: [3, 3],
   });
+});
+
+test("fastway has a course where it is served: what clients send goes up", () => {
+  const bytes = { zmq: { up: 0, down: 0 }, srt: { up: 0, down: 0 } };
+  const fastway = fastwayFigures();
+  const kept = new History({ read: () => structuredClone({ bytes, sessions: 0, fastway }) });
+  kept.note(0, 1000);
+  fastway.carried.client.bytes_in = 1000;
+  fastway.carried.client.bytes_out = 10;
+  fastway.carried.server.bytes_in = 77;
+  kept.note(1000, 2000);
+  const told = kept.snapshot();
+  expect(historyAnswer.parse(told)).toEqual(told);
+  expect(told.fastway).toEqual({ up: [8000], down: [80] });
 });
 
 test("five minutes are kept, the newest last", () => {

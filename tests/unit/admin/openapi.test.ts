@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { patience_ms } from "../../harness/deadline.ts";
 import { checkedDocument } from "../../harness/openapi.ts";
-import { registrationRow, sessionRow } from "./fake-source.ts";
+import { endpointRow, fastwayFigures, registrationRow, sessionRow } from "./fake-source.ts";
 import { endAdminsAfterEach, serve } from "./fixture.ts";
 
 setDefaultTimeout(2 * patience_ms);
@@ -43,6 +43,8 @@ test("every answer is what the description says, refusals too", async () => {
   const { ask, source, journal } = await serve();
   source.rows = [sessionRow("s1")];
   source.registered = [registrationRow("server", "be-1")];
+  source.fastway = fastwayFigures();
+  source.endpoint_rows = [1, 2, 3].map((endpoint) => endpointRow(endpoint));
   journal.info({ status: "pair_granted", session_id: "s1", client_id: "fe-1" }, "m");
   const document = checkedDocument(await (await ask("/openapi.json")).json());
   const json = { "content-type": "application/json" };
@@ -56,6 +58,19 @@ test("every answer is what the description says, refusals too", async () => {
     ["GET", "/api/v1/sessions/{session_id}", "/api/v1/sessions/s1"],
     ["GET", "/api/v1/sessions/{session_id}", "/api/v1/sessions/none"],
     ["GET", "/api/v1/history"],
+    ["GET", "/api/v1/fastway/endpoints"],
+    ["GET", "/api/v1/fastway/endpoints", "/api/v1/fastway/endpoints?side=client&after=1&limit=1"],
+    ["GET", "/api/v1/fastway/endpoints", "/api/v1/fastway/endpoints?side=neither"],
+    [
+      "DELETE",
+      "/api/v1/fastway/endpoints/{endpoint}",
+      "/api/v1/fastway/endpoints/1",
+    ],
+    [
+      "DELETE",
+      "/api/v1/fastway/endpoints/{endpoint}",
+      "/api/v1/fastway/endpoints/9",
+    ],
     ["GET", "/api/v1/streams"],
     ["GET", "/api/v1/events"],
     ["GET", "/api/v1/events", "/api/v1/events?limit=x"],

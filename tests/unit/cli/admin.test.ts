@@ -5,6 +5,7 @@ import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { endpointRow, fastwayFigures } from "../admin/fake-source.ts";
 import { relayx } from "./command.ts";
 
 const servers: net.Server[] = [];
@@ -18,7 +19,7 @@ interface Asked {
   body: string;
 }
 
-/** A gateway with one answer; tells what it was asked. */
+/** A gateway with one answer, or a function of the line of the request; tells what it was asked. */
 async function answering(status: number, answer: unknown) {
   const asked: Asked[] = [];
   const server = http.createServer((request, response) => {
@@ -27,8 +28,9 @@ async function answering(status: number, answer: unknown) {
     request.on("end", () => {
       const { method, url, headers } = request;
       asked.push({ line: `${method} ${url}`, authorization: headers.authorization, body });
+      const said = typeof answer === "function" ? answer(`${method} ${url}`) : answer;
       response.writeHead(status, { connection: "close" }).end(
-        typeof answer === "string" ? answer : JSON.stringify(answer),
+        typeof said === "string" ? said : JSON.stringify(said),
       );
     });
   });
@@ -93,6 +95,56 @@ describe("what is printed", () => {
     expect(JSON.parse((await relayx(["status", "--json", ...admin])).stdout)).toEqual(gateway);
   });
 
+  test("status, with fastway where it is served", async () => {
+    const fastway = {
+      ...fastwayFigures(),
+      clients: 3,
+      servers: 2,
+      away: 1,
+      virtual: 7,
+      virtual_total: 70,
+      refused: { unknown: 1, limit: 2, draining: 3 },
+      queue_messages: 4,
+      queue_bytes: 2048,
+      pool_bytes: 1024 ** 2,
+      pool_used_bytes: 4096,
+    };
+    fastway.carried.client = { bytes_in: 2048, bytes_out: 0, messages_in: 5, messages_out: 6 };
+    const { admin } = await answering(200, { ...gateway, fastway });
+    const { stdout } = await relayx(["status", ...admin]);
+    expect(stdout.split("\n").slice(11)).toEqual([
+      "fastway    port 8880 for clients, 8881 for servers",
+      "fw peers   3 clients, 2 servers, 1 of them away",
+      "fw virtual 7 connections, 70 since the start; dials refused: 1 unknown, 2 limit, 3 draining",
+      "fw clients 5 messages in (2.0 KB), 6 out (0 B)",
+      "fw servers 0 messages in (0 B), 0 out (0 B)",
+      "fw memory  2.0 KB wait in 4 messages; pool 4.0 KB of 1.0 MB in use",
+      "fw loop    1 worker, longest turn 0.5 ms",
+      "",
+    ]);
+  });
+
+  test("endpoints of fastway, page after page", async () => {
+    const rows = [
+      endpointRow(1, { side: "server", id: 7, since_unix_ms: Date.now(), principal: "a\u001b[2J" }),
+      endpointRow(9, { is_away: true, transport: "snet", queue_messages: 2, queue_bytes: 2048 }),
+    ];
+    const { admin, asked } = await answering(
+      200,
+      (line: string) =>
+        line.includes("after=1")
+          ? { endpoints: [rows[1]], next: null, total: 2 }
+          : { endpoints: [rows[0]], next: 1, total: 2 },
+    );
+    const { stdout } = await relayx(["endpoints", "--side", "client", "--id", "7", ...admin]);
+    const [head, first, second] = stdout.split("\n");
+    expect(head).toStartWith("ENDPOINT  SIDE    ID  FROM");
+    expect(first).toMatch(/^1\s+server\s+7\s+192\.0\.2\.1:10001\s+tcp\s+a\\u\{1b\}\[2J/);
+    expect(second).toMatch(/^9\s+client\s+9\s+\S+\s+snet, away\s.*\s2 \(2\.0 KB\)$/);
+    const path = "GET /api/v1/fastway/endpoints?limit=5000&side=client&id=7";
+    expect(asked.map(({ line }) => line)).toEqual([path, `${path}&after=1`]);
+  });
+
   test("sessions, with what peers have chosen made harmless", async () => {
     const port = {
       kind: "srt",
@@ -153,6 +205,7 @@ describe("what is asked", () => {
   const explained = { subject: "x", is: "unknown", sentences: ["nothing"], events: [] };
   test.each<[string[], unknown, string, string]>([
     [["kick", "00ff"], { ended: 1 }, "DELETE /api/v1/sessions/00ff", ""],
+    [["kick", "--endpoint", "12"], { ended: 1 }, "DELETE /api/v1/fastway/endpoints/12", ""],
     [
       ["kick", "--server", "a/b", "--sessions"],
       { ended: 2 },
@@ -276,6 +329,10 @@ describe("what goes wrong", () => {
     [["kick"]],
     [["kick", "x", "--client", "c"]],
     [["kick", "x", "--sessions"]],
+    [["kick", "x", "--endpoint", "1"]],
+    [["kick", "--endpoint", "x/../y"]],
+    [["endpoints", "--side", "neither"]],
+    [["endpoints", "--id", "x"]],
     [["drain", "--deadline", "soon"]],
     [["logs", "-n", "many"]],
     [["logs", "--level", "loud"]],

@@ -43,7 +43,8 @@ function readings(counts: StatusCounts = new StatusCounts()): Readings {
 }
 
 async function page(read: Readings, setup = new SetupTimes()): Promise<MetricsText> {
-  return new MetricsText(await new Metrics({ setup }).page(read));
+  const serves_fastway = read.fastway !== undefined;
+  return new MetricsText(await new Metrics({ setup, serves_fastway }).page(read));
 }
 
 describe("the page of metrics", () => {
@@ -107,6 +108,48 @@ describe("the page of metrics", () => {
     expect(value("process_start_time_seconds")).toBe(1_700_000_000);
   });
 
+  test("has fastway's where it is served, and its workers beside the others'", async () => {
+    const counts = new StatusCounts();
+    counts.add("info", "fastway_over", { role: "client", reason: "idle", count: 3 });
+    counts.add("warn", "fastway_refused", { role: "server", reason: "handshake_error" });
+    expect((await page(readings(counts))).text).not.toContain("relayx_fastway");
+    const ways = { bytes_in: 1, bytes_out: 2, messages_in: 3, messages_out: 4 };
+    const text = await page({
+      ...readings(counts),
+      fastway: {
+        clients: 5,
+        servers: 6,
+        away: 1,
+        virtual: 7,
+        virtual_total: 8,
+        refused: { unknown: 9, limit: 10, draining: 11 },
+        unknown_total: 12,
+        carried: { client: ways, server: { ...ways, messages_out: 40 } },
+        queue_messages: 13,
+        queue_bytes: 14,
+        pool_bytes: 15,
+        pool_used_bytes: 16,
+        workers: 2,
+        workers_replaced: 1,
+        loop_lag_ms: [2, null],
+      },
+    });
+    expect(text.faults()).toEqual([]);
+    const value = (name: string, labels: Record<string, string> = {}) =>
+      text.value(`relayx_fastway_${name}`, labels);
+    expect(value("endpoints", { side: "server" })).toBe(6);
+    expect(value("endpoints_ended_total", { reason: "idle" })).toBe(3);
+    expect(value("refused_total", { reason: "handshake_error" })).toBe(1);
+    expect(value("dials_refused_total", { reason: "draining" })).toBe(11);
+    expect(value("messages_total", { side: "server", direction: "out" })).toBe(40);
+    expect(value("bytes_total", { side: "client", direction: "in" })).toBe(1);
+    expect(value("virtual_connections_total")).toBe(8);
+    expect(value("pool_bytes", { state: "used" })).toBe(16);
+    expect(text.value("relayx_workers", { protocol: "fastway" })).toBe(2);
+    expect(text.value("relayx_workers_hung", { protocol: "fastway" })).toBe(1);
+    expect(text.value("relayx_ports_open", { protocol: "fastway" })).toBeUndefined();
+  });
+
   test("names nobody and nothing that peers choose", async () => {
     const counts = new StatusCounts();
     const theirs = { id: "peer-id", client_id: "client-id", remote: "192.0.2.7:1", user: "user-x" };
@@ -119,7 +162,7 @@ describe("the page of metrics", () => {
   });
 
   test("two pages at once do not mix", async () => {
-    const metrics = new Metrics({ setup: new SetupTimes() });
+    const metrics = new Metrics({ setup: new SetupTimes(), serves_fastway: false });
     const first = metrics.page({ ...readings(), sessions: 111 });
     const second = metrics.page({ ...readings(), sessions: 222 });
     expect(new MetricsText(await first).value("relayx_sessions")).toBe(111);

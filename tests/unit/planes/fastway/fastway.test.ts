@@ -218,6 +218,41 @@ test("the last bytes of an endpoint count for its day as well", async () => {
   expect(plane.ended).toEqual([[again, "bytes_per_day_per_address"]]);
 });
 
+test("endpoints are listed page by page, with their rates, and can be kicked", async () => {
+  const { plane, ask, linesOf } = await startGateway();
+  const server = plane.come("server", 7);
+  const clients = [1, 2, 3].map((id) => plane.come("client", id));
+  plane.carry(server, { bytes_in: 1000, messages_in: 10, virtual: 2, queue_messages: 1 });
+  const path = "/api/v1/fastway/endpoints";
+  expect((await ask(`${path}?side=client&limit=2`)).body).toMatchObject({
+    endpoints: [{ endpoint: clients[0], id: 1 }, { endpoint: clients[1], id: 2 }],
+    next: clients[1],
+    total: 3,
+  });
+  expect((await ask(`${path}?side=client&limit=2&after=${clients[1]}`)).body).toMatchObject({
+    endpoints: [{ endpoint: clients[2] }],
+    next: null,
+    total: 3,
+  });
+  expect((await ask(`${path}?id=7`)).body).toMatchObject({ total: 1 });
+  expect((await ask(`/api/v1/explain/7`)).body).toMatchObject({
+    is: "server",
+    sentences: [
+      expect.stringContaining("The fastway server 7 connected from 192.0.2.1:"),
+      expect.stringContaining("Now: the fastway server 7"),
+    ],
+  });
+  const kick = await ask(`${path}/${server}`, { method: "DELETE" });
+  expect(kick).toMatchObject({ status: 200, body: { ended: 1 } });
+  expect(plane.ended).toEqual([[server, "kicked"]]);
+  expect(linesOf("fastway_over")).toMatchObject([{ reason: "kicked", endpoint: server }]);
+  expect((await ask(`${path}/${server}`, { method: "DELETE" })).status).toBe(404);
+  expect(linesOf("admin_order")).toMatchObject([
+    { order: "kick_endpoint", endpoint: server },
+    { order: "kick_endpoint", code: "not_found" },
+  ]);
+});
+
 test("a worker that dies is told of, with all who were there", async () => {
   const { plane, linesOf, ask } = await startGateway();
   plane.come("server", 1);
