@@ -33,6 +33,8 @@ export class FastwayPeer {
   readonly name: string;
   /** Frames that have come and that nobody has taken, the oldest first. */
   readonly frames: Frame[] = [];
+  /** How many have come in all, echoes that {@link settled} waited for aside. */
+  frames_total = 0;
   readonly #socket: Duplex;
   readonly #reader = new FrameReader();
   readonly #listener: ((frame: Frame) => void) | null;
@@ -41,6 +43,7 @@ export class FastwayPeer {
   /** The gateway's challenge as far as it has come; null once frames follow. */
   #greeting: Buffer | null;
   #waiter: Deferred<Frame> | null = null;
+  #reaching: { total: number; done: Deferred<void> } | null = null;
   /** Pings of ours that stand for "everything before this has been dealt with". */
   readonly #settling: Deferred<void>[] = [];
   #fault: Error | null = null;
@@ -86,6 +89,12 @@ export class FastwayPeer {
   /** A connection to the servers' port that has said nothing yet. */
   static async unproven(options: ConnectOptions): Promise<FastwayPeer> {
     return new FastwayPeer(await connect(options), { name: "server", ...options, greets: true });
+  }
+
+  /** `address:port` as the gateway sees this end. */
+  get remote(): string {
+    const { localAddress, localPort } = this.#socket as net.Socket;
+    return `${localAddress}:${localPort}`;
   }
 
   /** What the gateway asks a server to prove itself with. */
@@ -134,6 +143,23 @@ export class FastwayPeer {
       return await within(`${this.name}: ${label}`, this.#waiter.promise, ms);
     } finally {
       this.#waiter = null;
+    }
+  }
+
+  /** Resolves when so many frames have come in all. One at a time may wait. */
+  async reached(total: number, ms = patience_ms): Promise<void> {
+    if (this.frames_total >= total) return;
+    const label = `${this.name}: ${total} frames`;
+    if (this.#fault) {
+      throw new Error(`${label}: ${this.frames_total}, then ${this.#fault.message}`);
+    }
+    this.#reaching = { total, done: deferred<void>() };
+    try {
+      await within(label, this.#reaching.done.promise, ms);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; ${this.frames_total} have come`);
+    } finally {
+      this.#reaching = null;
     }
   }
 
@@ -213,8 +239,12 @@ export class FastwayPeer {
   }
 
   #deliver(frame: Frame): void {
-    if (frame.type === "ping" && this.#settling.length > 0) this.#settling.shift()!.resolve();
-    else if (this.#listener) this.#listener(frame);
+    if (frame.type === "ping" && this.#settling.length > 0) {
+      return this.#settling.shift()!.resolve();
+    }
+    this.frames_total++;
+    if (this.#reaching && this.frames_total >= this.#reaching.total) this.#reaching.done.resolve();
+    if (this.#listener) this.#listener(frame);
     else if (this.#waiter) {
       this.#waiter.resolve(frame);
       this.#waiter = null;
@@ -225,6 +255,7 @@ export class FastwayPeer {
     this.#fault ??= error;
     this.#challenge.reject(this.#fault);
     this.#waiter?.reject(this.#fault);
+    this.#reaching?.done.reject(this.#fault);
     for (const echo of this.#settling.splice(0)) echo.reject(this.#fault);
   }
 }
