@@ -8,6 +8,7 @@ import { ContactView } from "./contact.js";
 import { Confirmation } from "./dialog.js";
 import { byId, setText } from "./dom.js";
 import { ExplainView } from "./explain.js";
+import { FastwayView } from "./fastway.js";
 import { count } from "./format.js";
 import { Login } from "./login.js";
 import { endKey, Orders, sessionsByEnd } from "./orders.js";
@@ -31,6 +32,8 @@ const known = {
   /** What the gateway's clock is ahead of ours, ms. */
   ahead_ms: 0,
   sessions_in_all: 0,
+  /** Virtual connections of fastway. */
+  virtual: 0,
   state: "",
   /** @type {Session[]} */
   sessions: [],
@@ -106,6 +109,15 @@ const registrations = new RegistrationsView({
   sessionsOf,
   onKick: (registration) => orders.kickRegistration(registration, sessionsOf(registration)),
 });
+const fastway = new FastwayView({
+  section: element("fastway"),
+  link: element("fastway-link"),
+  figures: element("fastway-figures"),
+  note: element("fastway-note"),
+  root: element("fastway-view"),
+  now,
+  onKick: (endpoint) => orders.kickEndpoint(endpoint),
+});
 const streams = new StreamsView({ root: element("streams-view"), now });
 const refusals = new RefusalsView({ root: element("refusals-view"), now });
 const bans = new BansView({
@@ -148,6 +160,13 @@ const subjects = [
   { name: "sessions", path: () => "sessions", period_ms: 1000, show: showSessions },
   { name: "ports", path: () => "ports", period_ms: 1000, show: showPorts },
   { name: "registrations", path: () => "registrations", period_ms: 2000, show: showRegistrations },
+  {
+    name: "fastway",
+    path: () => fastway.path,
+    is_there: () => fastway.is_served,
+    period_ms: 2000,
+    show: showEndpoints,
+  },
   { name: "streams", path: () => "streams", period_ms: 2000, show: showStreams },
   { name: "refusals", path: () => refusals.path, period_ms: 2000, show: showRefusals },
   { name: "bans", path: () => "bans", period_ms: 5000, show: showBans },
@@ -186,8 +205,11 @@ function titleOf(contact) {
 function showGateway(answer) {
   known.ahead_ms = answer.now_unix_ms - Date.now();
   known.sessions_in_all = answer.sessions;
+  known.virtual = answer.fastway?.virtual ?? 0;
   known.state = answer.state;
   summary.show(answer);
+  fastway.showFigures(answer.fastway);
+  element("plot-fastway").hidden = answer.fastway === undefined;
   setText(element("version"), `${answer.version} · V4 ${answer.protocol}`);
 }
 
@@ -212,6 +234,12 @@ function showRegistrations(answer) {
   known.registrations = answer.registrations;
   registrations.show(answer.registrations);
   setCount("registrations", answer.registrations.length);
+}
+
+/** @param {import("../answers.ts").EndpointsAnswer} answer */
+function showEndpoints(answer) {
+  fastway.show(answer);
+  setCount("fastway", answer.total);
 }
 
 /** @param {{ streams: import("../../data/plane.ts").StreamListing[] }} answer */
@@ -245,7 +273,7 @@ function drawPools() {
   for (const pool of Object.values(pools)) pool.draw();
 }
 
-drain.addEventListener("click", () => orders.drain(known.sessions_in_all));
+drain.addEventListener("click", () => orders.drain(known.sessions_in_all, known.virtual));
 undrain.addEventListener("click", () => orders.undrain());
 element("ban").addEventListener("click", () => orders.ban());
 document.addEventListener("themechange", drawPools);

@@ -8,6 +8,7 @@ import { planeName } from "./words.js";
  * @typedef {import("../answers.ts").SessionRow} Session
  * @typedef {import("../answers.ts").RegistrationRow} Registration
  * @typedef {import("../answers.ts").BanRow} Ban
+ * @typedef {import("../answers.ts").EndpointRow} Endpoint
  */
 
 const MINUTE_MS = 60_000;
@@ -100,16 +101,46 @@ export class Orders {
     });
   }
 
-  /** @param {number} sessions How many run now. */
-  drain(sessions) {
+  /** @param {Endpoint} endpoint */
+  kickEndpoint({ endpoint, side, id, remote, virtual }) {
+    const other = side === "client" ? "servers" : "clients";
+    const theirs = `Its ${counted(virtual, "virtual connection")} ${
+      virtual === 1 ? "ends" : "end"
+    }, and the ${other} are told.`;
+    this.#confirmation.ask({
+      title: `Kick ${side} ${id}, endpoint ${endpoint}?`,
+      sentences: [
+        `Its connection from ${
+          legible(remote, 64)
+        } is cut at once; what waits for it is lost, and a ` +
+        "session of snet cannot be come back to.",
+        `${
+          virtual === 0 ? "It has no virtual connections now." : theirs
+        } It may connect again; a ban ` +
+        "keeps it away.",
+      ],
+      order: `Kick ${side}`,
+      run: async () => {
+        await this.#order("DELETE", `fastway/endpoints/${endpoint}`);
+        return `The ${side} ${id}, endpoint ${endpoint}, was ended.`;
+      },
+    });
+  }
+
+  /**
+   * @param {number} sessions How many run now.
+   * @param {number} [virtual] Virtual connections of fastway.
+   */
+  drain(sessions, virtual = 0) {
+    const running = virtual === 0
+      ? counted(sessions, "session")
+      : `${counted(sessions, "session")} and ${counted(virtual, "virtual connection")}`;
     const deadline = choice("Sessions that still run then are ended after", DEADLINES, 2);
     this.#confirmation.ask({
       title: "Drain the gateway?",
       sentences: [
         "New registrations and pairings are refused with 504 draining, and /readyz says not ready.",
-        `${counted(sessions, "session")} ${
-          sessions === 1 ? "goes" : "go"
-        } on until done, or until ` +
+        `${running} ${sessions + virtual === 1 ? "goes" : "go"} on until done, or until ` +
         "the deadline. You can take it back at any time.",
       ],
       fields: [deadline.element],
@@ -206,7 +237,7 @@ export class Orders {
     try {
       return await this.#api.order(method, path, body);
     } finally {
-      this.#refresh("gateway", "ports", "sessions", "registrations", "bans");
+      this.#refresh("gateway", "ports", "sessions", "registrations", "fastway", "bans");
     }
   }
 }

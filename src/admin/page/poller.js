@@ -16,6 +16,7 @@ const REFUSED_MS = 5000;
  * @typedef {object} Subject
  * @property {string} name
  * @property {() => string} path
+ * @property {() => boolean} [is_there] Whether the gateway has it; absent: always.
  * @property {number} period_ms
  * @property {(answer: any) => void} show
  *
@@ -96,7 +97,7 @@ export class Poller {
     const now = performance.now();
     // While the gateway is away one question is enough to see that it is back.
     const due = this.#contact.is === "live"
-      ? this.#subjects.filter(({ due_at }) => due_at <= now)
+      ? this.#subjects.filter(({ due_at, is_there }) => due_at <= now && (is_there?.() ?? true))
       : this.#subjects.slice(0, 1);
     this.#asking = true;
     const results = await Promise.allSettled(due.map((subject) => this.#ask(subject, run)));

@@ -30,12 +30,12 @@ export class Summary {
     this.#drain = drain;
     this.#undrain = undrain;
     this.#figures = {
-      sessions: figure(root, "Sessions"),
-      registered: figure(root, "Registered"),
-      tcp: figure(root, "TCP ports in use"),
-      srt: figure(root, "SRT ports in use"),
-      carried: figure(root, "Carried since the start"),
-      workers: figure(root, "Longest turn of a worker"),
+      sessions: makeFigure(root, "Sessions"),
+      registered: makeFigure(root, "Registered"),
+      tcp: makeFigure(root, "TCP ports in use"),
+      srt: makeFigure(root, "SRT ports in use"),
+      carried: makeFigure(root, "Carried since the start"),
+      workers: makeFigure(root, "Longest turn of a worker"),
     };
   }
 
@@ -58,10 +58,11 @@ export class Summary {
     const [in_use, free, is_short] = portsInUse(zmq);
     this.#figures.tcp(in_use, free + standingPorts(gateway.rlx1), is_short);
     this.#figures.srt(...portsInUse(srt));
-    const sum = carried.zmq.up + carried.zmq.down + carried.srt.up + carried.srt.down;
+    const sum = carried.zmq.up + carried.zmq.down + carried.srt.up + carried.srt.down +
+      carriedByClients(gateway.fastway);
     const age = duration(gateway.now_unix_ms - gateway.started_at_unix_ms);
     this.#figures.carried(bytes(sum), `up for ${age}`);
-    this.#figures.workers(...workersWords(gateway.planes));
+    this.#figures.workers(...workersWords(allWorkers(gateway)));
     this.#showDrain(gateway, drain);
   }
 
@@ -69,7 +70,7 @@ export class Summary {
    * @param {GatewayAnswer} gateway
    * @param {GatewayAnswer["drain"]} drain
    */
-  #showDrain({ state, sessions, now_unix_ms }, drain) {
+  #showDrain({ state, sessions, now_unix_ms, fastway }, drain) {
     this.#drain.hidden = drain !== null;
     this.#drain.disabled = state !== "Running";
     this.#undrain.hidden = drain === null;
@@ -79,10 +80,15 @@ export class Summary {
     const left = drain.deadline_unix_ms === null
       ? "They may take as long as they like."
       : `Those left in ${duration(drain.deadline_unix_ms - now_unix_ms)} are ended.`;
-    const remain = sessions === 0
+    const virtual = fastway?.virtual ?? 0;
+    const remain = [
+      ...(sessions > 0 ? [counted(sessions, "session")] : []),
+      ...(virtual > 0 ? [counted(virtual, "virtual connection")] : []),
+    ].join(" and ");
+    const remains = remain === ""
       ? "No sessions are left."
-      : `${counted(sessions, "session")} ${sessions === 1 ? "remains" : "remain"}. ${left}`;
-    setText(this.#banner, `Draining since ${clock(drain.since_unix_ms)}. ${remain}`);
+      : `${remain} ${sessions + virtual === 1 ? "remains" : "remain"}. ${left}`;
+    setText(this.#banner, `Draining since ${clock(drain.since_unix_ms)}. ${remains}`);
   }
 }
 
@@ -91,7 +97,7 @@ export class Summary {
  * @param {string} label
  * @returns {(value: string, note: string, trouble?: boolean) => void}
  */
-function figure(root, label) {
+export function makeFigure(root, label) {
   const value = el("dd", { class: "value" });
   const note = el("dd", { class: "note" });
   const box = el("div", { class: "figure" }, el("dt", {}, label), value, note);
@@ -128,7 +134,30 @@ function standingPorts(rlx1) {
 }
 
 /**
- * @param {GatewayAnswer["planes"]} planes
+ * What clients of fastway have sent and got; what servers have is the same bytes once more.
+ * @param {GatewayAnswer["fastway"]} fastway
+ */
+function carriedByClients(fastway) {
+  return fastway === undefined
+    ? 0
+    : fastway.carried.client.bytes_in + fastway.carried.client.bytes_out;
+}
+
+/**
+ * @typedef {Pick<GatewayAnswer["planes"][number], "workers_replaced" | "loop_lag_ms">
+ *   & { kind: Parameters<typeof planeName>[0] }} Workers
+ */
+
+/**
+ * @param {GatewayAnswer} gateway
+ * @returns {Workers[]}
+ */
+function allWorkers({ planes, fastway }) {
+  return fastway === undefined ? planes : [...planes, { kind: "fastway", ...fastway }];
+}
+
+/**
+ * @param {Workers[]} planes
  * @returns {[string, string, boolean]}
  */
 function workersWords(planes) {

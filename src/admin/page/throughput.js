@@ -6,7 +6,12 @@ import { Plot } from "./plot.js";
 /** @typedef {import("../answers.ts").HistoryAnswer} History */
 
 const SECONDS = 300;
-const PLANES = /** @type {const} */ ({ all: ["zmq", "srt"], zmq: ["zmq"], srt: ["srt"] });
+const PLANES = /** @type {const} */ ({
+  all: ["zmq", "srt", "fastway"],
+  zmq: ["zmq"],
+  srt: ["srt"],
+  fastway: ["fastway"],
+});
 
 export class Throughput {
   #plot;
@@ -60,7 +65,8 @@ export class Throughput {
   #render() {
     const history = this.#history;
     if (history === null) return;
-    const planes = PLANES[this.#plane].map((kind) => history[kind]);
+    // A plane that is not served has no course.
+    const planes = PLANES[this.#plane].flatMap((kind) => history[kind] ?? []);
     this.#sums = {
       up: summed(planes.map(({ up }) => up)),
       down: summed(planes.map((p) => p.down)),
@@ -92,5 +98,7 @@ export class Throughput {
 
 /** @param {readonly (readonly number[])[]} courses As long as each other. */
 function summed(courses) {
-  return courses[0].map((_, at) => courses.reduce((sum, course) => sum + (course[at] ?? 0), 0));
+  return (courses[0] ?? []).map((_, at) =>
+    courses.reduce((sum, course) => sum + (course[at] ?? 0), 0)
+  );
 }

@@ -3,12 +3,30 @@
 /** @typedef {import("../answers.ts").SessionPortRow} SessionPort */
 
 /**
- * @param {"zmq" | "srt"} kind The historical name of the TCP plane stays on the wire.
+ * @param {"zmq" | "srt" | "fastway"} kind The historical name of the TCP plane stays on the wire.
  * @param {"rlx1"} [protocol] All ports of relay_X v1 are TCP, whatever they are called there.
  */
 export function planeName(kind, protocol) {
   if (protocol === "rlx1") return "v1\u00a0TCP";
+  if (kind === "fastway") return kind;
   return kind === "zmq" ? "TCP" : "SRT";
+}
+
+/**
+ * How the bytes of an endpoint of fastway travel.
+ * @param {import("../answers.ts").EndpointRow["transport"]} transport
+ */
+export function transportName(transport) {
+  switch (transport) {
+    case "tls":
+      return "TLS";
+    case "tls+snet":
+      return "TLS, snet";
+    case "snet":
+      return "snet";
+    default:
+      return "plain TCP";
+  }
 }
 
 /** The letters of a port map's `states`, in the order of its legend. */
@@ -115,6 +133,7 @@ export const REFUSALS = /** @type {Readonly<Record<string, string>>} */ ({
   lease_refused: "A peer of relay_X v1 was refused ports: its code and text are what it was told.",
   no_server: "A front end of relay_X v1 came to a port where no back end waited.",
   signature_refused: "A message of relay_X v1 was not signed as it must be, and was not acted on.",
+  fastway_refused: "A connection to a fastway port was turned away: its reason says by what.",
   banned: "An address or an id was banned, or came although it is.",
   admin_refused: "A request to this admin port was refused: token, host or form.",
   port_blocked: "A port cannot be opened: another program may have it.",

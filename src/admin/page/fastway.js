@@ -1,0 +1,222 @@
+/** fastway, where it is served: its figures, and the table of who is connected by it. */
+import { fillId, makeButton, makeSubjectLink, textCell } from "./cells.js";
+import { el, setText } from "./dom.js";
+import { bytes, count, counted, duration, rate } from "./format.js";
+import { PagedTable } from "./paged-table.js";
+import { makeFigure } from "./summary.js";
+import { transportName } from "./words.js";
+
+/**
+ * @typedef {import("../answers.ts").EndpointRow} Endpoint
+ * @typedef {NonNullable<import("../answers.ts").GatewayAnswer["fastway"]>} Figures
+ * @typedef {import("./paged-table.js").Column<Endpoint>} EndpointColumn
+ */
+
+/** So many endpoints are fetched at once, and sorted and filtered here. */
+const ENDPOINTS_MAX = 10_000;
+
+export class FastwayView {
+  #section;
+  #link;
+  #note;
+  #figures;
+  #table;
+  #is_served = false;
+
+  /**
+   * @param {{
+   *   section: HTMLElement,
+   *   link: HTMLElement,
+   *   figures: HTMLElement,
+   *   note: HTMLElement,
+   *   root: HTMLElement,
+   *   now: () => number,
+   *   onKick: (endpoint: Endpoint) => void,
+   * }} options `section` and `link` are hidden where fastway is not served.
+   */
+  constructor({ section, link, figures, note, root, now, onKick }) {
+    this.#section = section;
+    this.#link = link;
+    this.#note = note;
+    this.#figures = {
+      peers: makeFigure(figures, "Clients, servers"),
+      virtual: makeFigure(figures, "Virtual connections"),
+      refused: makeFigure(figures, "Dials refused"),
+      clients: makeFigure(figures, "Messages of clients"),
+      servers: makeFigure(figures, "Messages of servers"),
+      memory: makeFigure(figures, "Waits for slow receivers"),
+    };
+    this.#table = new PagedTable({
+      root,
+      name: "Endpoints of fastway",
+      one: "endpoint",
+      many: "endpoints",
+      empty: "Nobody is connected by fastway.",
+      columns: columnsOf(now, onKick),
+      cards_below_px: 980,
+      keyOf: ({ endpoint }) => String(endpoint),
+      textOf: ({ endpoint, side, id, remote, principal, transport, is_away }) =>
+        `${endpoint} ${side} ${id} ${remote} ${principal} ${transport} ${is_away ? "away" : ""}`,
+      sort: { column: 0, descending: false },
+    });
+  }
+
+  get is_served() {
+    return this.#is_served;
+  }
+
+  get path() {
+    return `fastway/endpoints?limit=${ENDPOINTS_MAX}`;
+  }
+
+  /** @param {Figures | undefined} figures Undefined: it is not served. */
+  showFigures(figures) {
+    this.#is_served = figures !== undefined;
+    this.#section.hidden = !this.#is_served;
+    this.#link.hidden = !this.#is_served;
+    if (figures === undefined) return;
+    const { ports, clients, servers, away, virtual, virtual_total, refused } = figures;
+    this.#figures.peers(
+      `${count(clients)}, ${count(servers)}`,
+      `ports ${ports.client} and ${ports.server}${
+        away === 0 ? "" : `; ${counted(away, "session")} away`
+      }`,
+    );
+    this.#figures.virtual(count(virtual), `${count(virtual_total)} since the start`);
+    this.#figures.refused(
+      count(refused.unknown + refused.limit + refused.draining),
+      `${count(refused.unknown)} unknown, ${count(refused.limit)} over ClientMaxConn, ${
+        count(refused.draining)
+      } draining`,
+    );
+    for (const side of /** @type {const} */ (["client", "server"])) {
+      const { messages_in, messages_out, bytes_in, bytes_out } = figures.carried[side];
+      this.#figures[`${side}s`](
+        `${count(messages_in)} in, ${count(messages_out)} out`,
+        `${bytes(bytes_in)} in, ${bytes(bytes_out)} out`,
+      );
+    }
+    this.#figures.memory(
+      bytes(figures.queue_bytes),
+      `${counted(figures.queue_messages, "message")}; pool ${bytes(figures.pool_used_bytes)} of ${
+        bytes(figures.pool_bytes)
+      }`,
+    );
+  }
+
+  /** @param {import("../answers.ts").EndpointsAnswer} answer */
+  show({ endpoints, total }) {
+    this.#table.show(endpoints);
+    const is_cut = total > endpoints.length;
+    this.#note.hidden = !is_cut;
+    setText(
+      this.#note,
+      is_cut
+        ? `These are the oldest ${count(endpoints.length)} of ${count(total)}; relayx endpoints ` +
+          "shows all."
+        : "",
+    );
+  }
+}
+
+/**
+ * @param {() => number} now
+ * @param {(endpoint: Endpoint) => void} onKick
+ * @returns {EndpointColumn[]}
+ */
+function columnsOf(now, onKick) {
+  return [
+    {
+      label: "Endpoint",
+      class: "number",
+      sort: ({ endpoint }) => endpoint,
+      make: textCell(({ endpoint }) => String(endpoint)),
+    },
+    { label: "Side", sort: ({ side }) => side, make: textCell(({ side }) => side) },
+    {
+      label: "Id",
+      class: "number",
+      sort: ({ id }) => id,
+      make: (cell) => {
+        const fill = makeSubjectLink(cell);
+        return ({ id }) => fill(String(id));
+      },
+    },
+    { label: "From", class: "mono", sort: ({ remote }) => remote, make: makeFrom },
+    {
+      label: "Virtual",
+      class: "number",
+      lively: true,
+      descending_first: true,
+      sort: ({ virtual }) => virtual,
+      make: textCell(({ virtual }) => count(virtual)),
+    },
+    figure("Sends", (one) => one.mps_in, (one) => one.bps_in),
+    figure("Gets", (one) => one.mps_out, (one) => one.bps_out),
+    {
+      label: "Waiting",
+      class: "number",
+      lively: true,
+      descending_first: true,
+      sort: ({ queue_bytes }) => queue_bytes,
+      make: textCell(({ queue_messages, queue_bytes }) =>
+        queue_messages === 0 ? "–" : `${count(queue_messages)}, ${bytes(queue_bytes)}`
+      ),
+    },
+    {
+      label: "Age",
+      class: "number",
+      sort: ({ since_unix_ms }) => -since_unix_ms,
+      make: textCell(({ since_unix_ms }) => duration(now() - since_unix_ms)),
+    },
+    {
+      label: "Order",
+      class: "order",
+      make: (cell) =>
+        makeButton(cell, {
+          text: "Kick",
+          label: ({ side, id, endpoint }) => `Kick ${side} ${id}, endpoint ${endpoint}`,
+          onPress: onKick,
+        }),
+    },
+  ];
+}
+
+/**
+ * Messages each second and what they come to, sorted by the latter.
+ * @param {string} label
+ * @param {(endpoint: Endpoint) => number} messages
+ * @param {(endpoint: Endpoint) => number} bps
+ * @returns {EndpointColumn}
+ */
+function figure(label, messages, bps) {
+  return {
+    label,
+    class: "number",
+    lively: true,
+    descending_first: true,
+    sort: bps,
+    make: textCell((one) => bps(one) === 0 ? "–" : `${count(messages(one))}/s, ${rate(bps(one))}`),
+  };
+}
+
+/**
+ * The address, how its bytes travel, and its principal where it has brought a token.
+ * @param {HTMLElement} cell
+ * @returns {(endpoint: Endpoint) => void}
+ */
+function makeFrom(cell) {
+  const remote = el("bdi");
+  const more = el("span", { class: "remotes" });
+  cell.append(remote, more);
+  return ({ side, remote: from, transport, is_away, principal }) => {
+    fillId(remote, from, 64);
+    const own = principal === "" || principal === `fastway-${side}`;
+    const parts = [
+      transportName(transport),
+      is_away ? "away, may come back" : "",
+      own ? "" : `as ${principal}`,
+    ];
+    fillId(more, parts.filter((part) => part !== "").join(", "), 80);
+  };
+}
