@@ -5,6 +5,7 @@
 export const workerModules = {
   tcp: "./data/tcp/worker.ts",
   srt: "./data/srt/worker.ts",
+  fastway: "./data/fastway/worker.ts",
   "video-srt": "./tools/video/srt-worker.ts",
 } as const;
 

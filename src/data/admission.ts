@@ -50,6 +50,17 @@ export class Admission {
     else this.#perAddress.set(address, there - 1);
   }
 
+  /**
+   * A connection turns out to come from elsewhere. Names the bound that forbids one more from there; it
+   * is still counted where it was then.
+   */
+  move(from: string, to: string): AdmissionLimit | null {
+    this.leave(from);
+    const limit = this.enter(to);
+    if (limit) this.enter(from);
+    return limit;
+  }
+
   #name(bound: Bound): AdmissionLimit {
     return `${this.#options.unproven_prefix}${bound}`;
   }

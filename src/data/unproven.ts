@@ -48,10 +48,8 @@ export class UnprovenConnections<C extends Unproven> {
    * there; it is still counted where it was then.
    */
   move(connection: C, address: string): AdmissionLimit | null {
-    this.#admission.leave(connection.address);
-    const limit = this.#admission.enter(address);
-    if (limit) this.#admission.enter(connection.address);
-    else connection.address = address;
+    const limit = this.#admission.move(connection.address, address);
+    if (!limit) connection.address = address;
     return limit;
   }
 

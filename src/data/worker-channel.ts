@@ -4,6 +4,7 @@
  */
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { EFD_CLOEXEC, EFD_NONBLOCK, type Libc } from "../../ffi/libc/mod.ts";
+import type { FastwayOrder } from "./fastway/protocol.ts";
 import type { PlaneEvent } from "./plane.ts";
 import { Pulse } from "./pulse.ts";
 import { sharedClockOffset } from "./shared-clock.ts";
@@ -61,6 +62,8 @@ export interface WorkerOrders {
   release(port: number): void;
   /** Only where there are standing ports. */
   standing?(order: StandingOrder): void;
+  /** Only fastway's workers. */
+  fastway?(order: FastwayOrder): void;
   changeBans(change: { added: readonly string[]; removed: readonly string[] }): void;
   /** Works by these rules from now on; they are of the kind that it was started with. */
   apply(settings: object): void;
@@ -131,6 +134,8 @@ export class WorkerChannel {
         return orders.release(command.port);
       case "standing":
         return orders.standing?.(command.order);
+      case "fastway":
+        return orders.fastway?.(command.order);
       case "bans":
         return orders.changeBans(command);
       case "settings":

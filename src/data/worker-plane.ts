@@ -2,12 +2,11 @@
  * A plane on one or more workers: hands each port to the worker that carries the fewest, and keeps the
  * promise that every open port gets exactly one `closed`, also where a worker dies.
  */
-import { clearTimeout, setTimeout } from "node:timers";
 import { openLibc } from "../../ffi/libc/mod.ts";
-import { normalizeNetwork } from "../config/address-set.ts";
 import { ConfigError } from "../config/problem.ts";
 import type { Config } from "../config/schema.ts";
 import type { WorkerName } from "../workers.ts";
+import { banChange } from "./ban-change.ts";
 import { CounterRows, rowsFor } from "./counter-rows.ts";
 import { newCounters, readRow } from "./counters.ts";
 import {
@@ -32,7 +31,7 @@ import type {
   StandingReport,
   WorkerReport,
 } from "./worker-protocol.ts";
-import { type WorkerRules, WorkerSeat, type WorkerSeatOwner } from "./worker-seat.ts";
+import { haveTurned, type WorkerRules, WorkerSeat, type WorkerSeatOwner } from "./worker-seat.ts";
 
 export interface WorkerPlaneOptions {
   kind: PlaneKind;
@@ -178,13 +177,7 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
   }
 
   setBans(networks: readonly string[]): void {
-    const before = this.#bans;
-    const bans = new Set(networks);
-    const added = networks.filter((one) => !before.has(one));
-    // A worker that cannot read one would die of it.
-    const wrong = added.find((one) => normalizeNetwork(one) !== one);
-    if (wrong !== undefined) throw new RangeError(`Cannot ban "${wrong}": no address or network`);
-    const removed = [...before].filter((one) => !bans.has(one));
+    const { bans, added, removed } = banChange(this.#bans, networks);
     this.#bans = bans;
     if (added.length + removed.length === 0) return;
     for (const seat of this.#seats) seat.tell({ type: "bans", added, removed });
@@ -226,13 +219,7 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
   async beat(within_ms: number): Promise<boolean> {
     if (this.#closing) return true;
     if (this.#seats.length === 0) return false;
-    const turned = Promise.all(this.#seats.map((seat) => seat.ping()));
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<false>((resolve) =>
-      timer = setTimeout(() => resolve(false), within_ms)
-    );
-    const answer = await Promise.race([turned.then(() => true, () => false), late]);
-    clearTimeout(timer);
+    const answer = await haveTurned(this.#seats, within_ms);
     return answer || this.#closing !== null;
   }
 

@@ -1,6 +1,7 @@
 /** What the control side and a data worker say to each other, over a MessagePort. */
 import type { LibsrtLocation } from "../../ffi/libsrt/mod.ts";
 import type { ProxyRules } from "./address-rules.ts";
+import type { FastwayOrder, FastwayReport } from "./fastway/protocol.ts";
 import type { PlaneEvent, Reservation } from "./plane.ts";
 import type { RateMemory } from "./rate-row.ts";
 import type { StandingEvent, StandingSettings } from "./standing.ts";
@@ -10,6 +11,7 @@ export type WorkerCommand =
   | { type: "open"; reservation: OpenOrder }
   | { type: "release"; port: number }
   | { type: "standing"; order: StandingOrder }
+  | { type: "fastway"; order: FastwayOrder }
   /** What has changed since the last one; see `Plane.setBans`. */
   | { type: "bans"; added: readonly string[]; removed: readonly string[] }
   /** The rules from now on, all of them; of the kind that the worker was started with. */
@@ -46,6 +48,7 @@ export type WorkerReport =
   | { type: "open_failed"; port: number; code: string; message: string }
   | { type: "event"; event: PlaneEvent }
   | { type: "standing"; event: StandingReport }
+  | { type: "fastway"; event: FastwayReport }
   | { type: "pong" }
   /** The last word: orderly after `stop`, with an error when the loop broke. */
   | { type: "down"; error: string | null };
@@ -58,6 +61,15 @@ export interface SharedMemory {
   pulses: Float64Array;
   /** See `rate-row.ts`; a row per key, for the workers of all planes. */
   rates: RateMemory;
+  /** Only of fastway's workers. */
+  fastway?: FastwayMemory;
+}
+
+export interface FastwayMemory {
+  /** The worker's own table; see `fastway/counters.ts`. */
+  counters: Float64Array;
+  /** One number: how many workers of the plane there have been. Each takes the next one. */
+  generations: Int32Array;
 }
 
 /** Which worker it is that is started. */

@@ -157,3 +157,16 @@ export class WorkerSeat {
     });
   }
 }
+
+/** Whether the loops of all these workers turn within a time; false also where one cannot start. */
+export async function haveTurned(
+  seats: readonly WorkerSeat[],
+  within_ms: number,
+): Promise<boolean> {
+  const turned = Promise.all(seats.map((seat) => seat.ping()));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), within_ms));
+  const answer = await Promise.race([turned.then(() => true, () => false), late]);
+  clearTimeout(timer);
+  return answer;
+}

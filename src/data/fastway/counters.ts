@@ -34,6 +34,15 @@ const TOTALS: readonly (keyof WorkerTotals)[] = [
   "pool_used_bytes",
 ];
 
+const BYTES_IN = 0;
+const BYTES_OUT = 1;
+const MESSAGES_IN = 2;
+const MESSAGES_OUT = 3;
+const VIRTUAL = 4;
+const QUEUE_MESSAGES = 5;
+const QUEUE_BYTES = 6;
+
+/** In the order of their columns; {@link EndpointCounterRow} has the same. */
 const COUNTERS: readonly (keyof EndpointCounters)[] = [
   "bytes_in",
   "bytes_out",
@@ -49,6 +58,11 @@ export function newFastwayCounters(endpoints: number): Float64Array {
   return new Float64Array(new SharedArrayBuffer((1 + endpoints) * COLUMNS * 8));
 }
 
+/** For how many endpoints a table is. */
+export function rowsOf(table: Float64Array): number {
+  return table.length / COLUMNS - 1;
+}
+
 export function writeTotals(table: Float64Array, totals: Readonly<WorkerTotals>): void {
   for (let i = 0; i < TOTALS.length; i++) table[i] = totals[TOTALS[i]];
 }
@@ -57,19 +71,45 @@ export function readTotals(table: Float64Array): WorkerTotals {
   return Object.fromEntries(TOTALS.map((name, i) => [name, table[i]])) as unknown as WorkerTotals;
 }
 
-/** `row` counts from 0; a row that nobody has any more is to be cleared by who takes it next. */
-export function writeCounters(
-  table: Float64Array,
-  row: number,
-  counters: Readonly<EndpointCounters>,
-): void {
-  const at = (1 + row) * COLUMNS;
-  for (let i = 0; i < COUNTERS.length; i++) table[at + i] = counters[COUNTERS[i]];
-}
-
+/** `row` counts from 0. */
 export function readCounters(table: Float64Array, row: number): EndpointCounters {
   const at = (1 + row) * COLUMNS;
   return Object.fromEntries(
     COUNTERS.map((name, i) => [name, table[at + i]]),
   ) as unknown as EndpointCounters;
+}
+
+/** A row as its one writer has it. */
+export class EndpointCounterRow {
+  readonly #table: Float64Array;
+  readonly #at: number;
+
+  constructor(table: Float64Array, row: number) {
+    this.#table = table;
+    this.#at = (1 + row) * COLUMNS;
+    table.fill(0, this.#at, this.#at + COLUMNS);
+  }
+
+  received(bytes: number, messages: number): void {
+    this.#table[this.#at + BYTES_IN] += bytes;
+    this.#table[this.#at + MESSAGES_IN] += messages;
+  }
+
+  sent(bytes: number, messages: number): void {
+    this.#table[this.#at + BYTES_OUT] += bytes;
+    this.#table[this.#at + MESSAGES_OUT] += messages;
+  }
+
+  virtual(count: number): void {
+    this.#table[this.#at + VIRTUAL] = count;
+  }
+
+  queued(messages: number, bytes: number): void {
+    this.#table[this.#at + QUEUE_MESSAGES] = messages;
+    this.#table[this.#at + QUEUE_BYTES] = bytes;
+  }
+
+  read(): EndpointCounters {
+    return readCounters(this.#table, this.#at / COLUMNS - 1);
+  }
 }

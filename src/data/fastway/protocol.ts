@@ -154,18 +154,20 @@ export type FastwayReport =
   | {
     type: "shed";
     side: FastwaySide;
-    /** The key of the bound in the configuration, or what else there was too little or too much of. */
-    limit:
-      | AdmissionLimit
-      | "clients_max"
-      | "clients_per_address_max"
-      | "servers_max"
-      | "servers_per_address_max"
-      | "descriptors"
-      | "banned";
+    limit: ShedLimit;
     count: number;
     remote: string;
   };
+
+/** The key of the bound in the configuration, or what else there was too little or too much of. */
+export type ShedLimit =
+  | AdmissionLimit
+  | "clients_max"
+  | "clients_per_address_max"
+  | "servers_max"
+  | "servers_per_address_max"
+  | "descriptors"
+  | "banned";
 
 /** Running totals of one endpoint, as seen from the gateway; and what it has now. */
 export interface EndpointCounters {

@@ -7,7 +7,7 @@
  * A stage is entered with the arrival, makes itself the owner of its stream, reads exactly what is its
  * own and calls the next one. It may put another stream over the one that it found.
  */
-import type { FastwayRefusal, FastwaySide, FastwayTransport } from "./protocol.ts";
+import type { FastwayRefusal, FastwaySide, FastwayTransport, ShedLimit } from "./protocol.ts";
 import type { SocketStream, Stream } from "./stream.ts";
 
 /** A connection that is no endpoint yet. It counts as unproven until it is handed over. */
@@ -27,6 +27,8 @@ export interface Arrival {
   allow(ms: number, status: FastwayRefusal, detail: string): void;
   /** Closes the stream and tells why. */
   refuse(status: FastwayRefusal, detail: string): void;
+  /** Closes the stream because of a bound, which is told at most once a second. */
+  shed(limit: ShedLimit): void;
   /** It is no arrival any more: it counts nowhere and has no deadline; its stream is somebody else's. */
   handOver(): void;
 }

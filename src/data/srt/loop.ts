@@ -77,7 +77,11 @@ export class SrtLoop implements WorkerLoop, WorkerOrders {
     this.#commandPoll.set([channel.eventfd, POLLIN]);
     this.#poller = new SrtPoller({ libsrt });
     const wheel = this.#wheel;
-    this.#shed = new ShedReports({ wheel, report: (event) => channel.event(event) });
+    this.#shed = new ShedReports({
+      wheel,
+      report: (event) => channel.event(event),
+      place: ({ port }) => port,
+    });
     this.#addresses = new AddressRules(settings);
     this.#listeners = new SrtListeners({
       libsrt,

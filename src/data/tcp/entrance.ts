@@ -10,11 +10,12 @@ import { EAGAIN, formatAddress, MSG_PEEK } from "../../../ffi/libc/mod.ts";
 import type { AdmissionLimit } from "../admission.ts";
 import type { HelloForm } from "../hello-line.ts";
 import type { RejectStatus } from "../plane.ts";
-import { PROXY_HEADER_BYTES_MAX, type ProxySource, readProxyHeader } from "../proxy-header.ts";
+import type { ProxySource } from "../proxy-header.ts";
 import { UnprovenConnections, type UnprovenOwner } from "../unproven.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
-import type { Accepted } from "./listeners.ts";
+import type { Accepted } from "./accept-loop.ts";
+import { takeProxyHeader } from "./proxied.ts";
 
 const NEWLINE = 10;
 
@@ -94,32 +95,16 @@ export class TcpEntrance<H> implements UnprovenOwner<Connection> {
   /** True when the connection's hello is next, because the header is there or need not be. */
   #readProxyHeader(connection: Connection): boolean {
     const { libc, scratch, addresses } = this.#context;
-    const there = this.#peek(connection, PROXY_HEADER_BYTES_MAX);
-    if (there === null) return false;
-    const header = readProxyHeader(there);
-    if (header.type === "more") {
-      if (!connection.finished) return false;
-      this.#refuse(
-        connection,
-        "proxy_error",
-        "the connection ended before its PROXY header",
-      );
-      return false;
-    }
-    if (header.type === "invalid") {
-      this.#refuse(connection, "proxy_error", header.detail);
-      return false;
-    }
-    if (header.type === "none" && addresses.proxy_header === "required") {
-      const detail = "no PROXY header, which proxy_protocol.mode requires of a trusted address";
-      this.#refuse(connection, "proxy_error", detail);
+    const { fd, finished: is_finished } = connection;
+    const required = addresses.proxy_header === "required";
+    const found = takeProxyHeader({ libc, fd, scratch, is_finished, required });
+    if (found.type === "wait") return false;
+    if (found.type === "refused") {
+      this.#refuse(connection, "proxy_error", found.detail);
       return false;
     }
     connection.proxied = false;
-    if (header.type === "header") {
-      libc.recv(connection.fd, scratch, header.bytes, 0);
-      if (header.source !== null) return this.#move(connection, header.source);
-    }
+    if (found.source !== null) return this.#move(connection, found.source);
     return !this.#isBanned(connection, connection);
   }
 

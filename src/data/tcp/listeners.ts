@@ -4,82 +4,21 @@
  * again and again, and to bind one anew takes the kernel a look at every connection of it that is
  * still in TIME_WAIT, thousands by then.
  */
-import {
-  addressFamily,
-  decodeAddress,
-  EAGAIN,
-  EMFILE,
-  encodeAddress,
-  ENFILE,
-  ENOBUFS,
-  ENOMEM,
-  EPOLLIN,
-  formatAddress,
-  IPPROTO_IPV6,
-  IPPROTO_TCP,
-  IPV6_V6ONLY,
-  type Libc,
-  SO_KEEPALIVE,
-  SO_RCVBUF,
-  SO_REUSEADDR,
-  SO_SNDBUF,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  SOCK_STREAM,
-  SOCKADDR_BYTES,
-  SOL_SOCKET,
-  TCP_KEEPCNT,
-  TCP_KEEPIDLE,
-  TCP_KEEPINTVL,
-  TCP_NODELAY,
-} from "../../../ffi/libc/mod.ts";
+import type { Libc } from "../../../ffi/libc/mod.ts";
 import type { AddressRules } from "../address-rules.ts";
 import type { PlaneEvent } from "../plane.ts";
 import { bannedEvent, exhaustedEvent, strangerEvent } from "../port-events.ts";
 import { Deadline, type TimerWheel } from "../timer-wheel.ts";
 import type { TcpWorkerSettings } from "../worker-protocol.ts";
-import type { Poller, Watched } from "./poller.ts";
+import { type Accepted, AcceptLoop } from "./accept-loop.ts";
+import { listenOnTcp, type SocketBuffers } from "./listening-socket.ts";
+import type { Poller } from "./poller.ts";
 
-/**
- * Connections that may wait to be accepted. Two are expected; the rest is room for a flood, in which
- * an honest end would otherwise lose a second to its SYN's retry.
- */
-const BACKLOG = 1024;
-/** Accepted in one turn, so that a flood on one port does not hold up the sessions. */
-const ACCEPTS_PER_TURN = 64;
 /**
  * A port that is granted again within this time after its last session is in such a stream, and goes
  * on to listen for as long after the next.
  */
 const REST_MS = 100;
-/** Rest of a listener when the process has no descriptor left; without it the loop would spin. */
-const STARVED_MS = 100;
-const OUT_OF_RESOURCES = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
-/** A peer whose host is gone without a word is noticed after 60 + 3 × 10 s. */
-const KEEPALIVE: [option: number, value: number][] = [
-  [TCP_KEEPIDLE, 60],
-  [TCP_KEEPINTVL, 10],
-  [TCP_KEEPCNT, 3],
-];
-
-const peer = new Uint8Array(SOCKADDR_BYTES);
-const peerBytes = new Uint32Array(1);
-
-/** A connection that has been accepted and where it comes from. */
-export interface Accepted {
-  fd: number;
-  /** The host alone. */
-  address: string;
-  /** `host:port`. */
-  remote: string;
-}
-
-/** Sizes of a socket's buffers, as `setsockopt` wants them; 0 leaves them to the kernel's tuning. */
-export interface SocketBuffers {
-  readonly sndbuf_bytes: number;
-  readonly rcvbuf_bytes: number;
-}
-
 /** Who takes what a listener accepts. */
 export interface Acceptor {
   readonly port: number;
@@ -139,14 +78,13 @@ export class TcpListeners {
   }
 }
 
-class Listener implements Watched {
-  readonly fd: number;
+class Listener {
   readonly #options: ListenersOptions;
   readonly #port: number;
   readonly #busy: boolean;
   readonly #closed: (port: number) => void;
+  readonly #accepts: AcceptLoop;
   #restOver: Deadline | null = null;
-  #starveOver: Deadline | null = null;
   /** Null while it rests. */
   #acceptor: Acceptor | null;
 
@@ -155,15 +93,22 @@ class Listener implements Watched {
     use: { acceptor: Acceptor; busy: boolean; closed: (port: number) => void },
   ) {
     this.#options = options;
-    this.#port = use.acceptor.port;
+    const port = this.#port = use.acceptor.port;
     this.#acceptor = use.acceptor;
     this.#busy = use.busy;
     this.#closed = use.closed;
-    const { libc, settings } = options;
+    const { libc, poller, wheel, settings, now_ms, event } = options;
     const { bind_address: host } = settings;
     const buffers = use.acceptor.buffers ?? settings;
-    this.fd = listen(libc, { host, port: this.#port, buffers });
-    options.poller.watch(this, EPOLLIN);
+    this.#accepts = new AcceptLoop({
+      libc,
+      poller,
+      wheel,
+      fd: listenOnTcp(libc, { host, port, buffers }),
+      now_ms,
+      take: (accepted) => this.#hand(accepted),
+      starved: () => event(exhaustedEvent(port)),
+    });
   }
 
   serve(acceptor: Acceptor): void {
@@ -180,29 +125,9 @@ class Listener implements Watched {
   }
 
   close(): void {
-    const { libc, poller, wheel } = this.#options;
-    wheel.cancel(this.#restOver);
-    wheel.cancel(this.#starveOver);
-    poller.forget(this.fd);
-    libc.close(this.fd);
+    this.#options.wheel.cancel(this.#restOver);
+    this.#accepts.close();
     this.#closed(this.#port);
-  }
-
-  ready(): void {
-    const { libc } = this.#options;
-    for (let i = 0; i < ACCEPTS_PER_TURN; i++) {
-      peerBytes[0] = SOCKADDR_BYTES;
-      const fd = libc.accept4(this.fd, peer, peerBytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd < 0) {
-        const errno = libc.errno();
-        if (errno === EAGAIN) return;
-        if (OUT_OF_RESOURCES.has(errno)) return this.#starve();
-        // A connection that broke off while it waited: an error of its network, told here.
-        continue;
-      }
-      const { host, port } = decodeAddress(peer);
-      this.#hand({ fd, address: host, remote: formatAddress({ host, port }) });
-    }
   }
 
   #hand(accepted: Accepted): void {
@@ -214,39 +139,4 @@ class Listener implements Watched {
     libc.close(accepted.fd);
     event(banned ? bannedEvent(this.#port, remote) : strangerEvent(this.#port, remote));
   }
-
-  /** No descriptor or no memory for one more connection. */
-  #starve(): void {
-    const { poller, wheel, event, now_ms } = this.#options;
-    poller.rewatch(this, 0);
-    this.#starveOver ??= new Deadline(() => poller.rewatch(this, EPOLLIN));
-    wheel.schedule(this.#starveOver, now_ms() + STARVED_MS);
-    event(exhaustedEvent(this.#port));
-  }
-}
-
-function listen(
-  libc: Libc,
-  { host, port, buffers }: { host: string; port: number; buffers: SocketBuffers },
-): number {
-  const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  const fd = libc.socket(addressFamily(host), type, 0);
-  if (fd < 0) throw libc.failure("socket");
-  const set = (level: number, option: number, value: number) =>
-    libc.setsockopt(fd, level, option, Int32Array.of(value), 4);
-  // Connections of an earlier session on this port may still be in TIME_WAIT.
-  set(SOL_SOCKET, SO_REUSEADDR, 1);
-  if (host === "::") set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  // What is accepted inherits all of these.
-  set(SOL_SOCKET, SO_KEEPALIVE, 1);
-  for (const [option, value] of KEEPALIVE) set(IPPROTO_TCP, option, value);
-  set(IPPROTO_TCP, TCP_NODELAY, 1);
-  if (buffers.sndbuf_bytes > 0) set(SOL_SOCKET, SO_SNDBUF, buffers.sndbuf_bytes);
-  if (buffers.rcvbuf_bytes > 0) set(SOL_SOCKET, SO_RCVBUF, buffers.rcvbuf_bytes);
-  const address = encodeAddress(host, port);
-  const bound = libc.bind(fd, address, address.length) === 0;
-  if (bound && libc.listen(fd, BACKLOG) === 0) return fd;
-  const failure = libc.failure(bound ? "listen" : "bind", formatAddress({ host, port }));
-  libc.close(fd);
-  throw failure;
 }

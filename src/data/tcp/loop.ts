@@ -62,6 +62,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     this.#shed = new ShedReports({
       wheel: this.#wheel,
       report: (event) => channel.event(event),
+      place: ({ port }) => port,
     });
     this.#context = {
       libc,

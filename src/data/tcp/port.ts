@@ -13,7 +13,7 @@ import type { OpenOrder } from "../worker-protocol.ts";
 import type { Connection } from "./connection.ts";
 import type { TcpContext, WorkerPort } from "./context.ts";
 import { type EntranceOwner, TcpEntrance } from "./entrance.ts";
-import type { Accepted } from "./listeners.ts";
+import type { Accepted } from "./accept-loop.ts";
 import { TcpSession } from "./session.ts";
 
 const count = new Int32Array(1);

@@ -8,7 +8,7 @@
  * where they do not, pipe and buffers get fixed shares, and what is beyond waits at the sender.
  */
 import { readFileSync } from "node:fs";
-import type { SocketBuffers } from "./listeners.ts";
+import type { SocketBuffers } from "./listening-socket.ts";
 import { PIPE_BYTES } from "./pipes.ts";
 
 /** A socket buffer that has room for one byte takes a whole segment: at most 64 KiB beyond its bound. */

@@ -13,7 +13,7 @@ import type { Connection } from "./connection.ts";
 import type { TcpContext, WorkerPort } from "./context.ts";
 import { type EntranceOwner, TcpEntrance } from "./entrance.ts";
 import { isEstablished } from "./line-quality.ts";
-import type { Accepted } from "./listeners.ts";
+import type { Accepted } from "./accept-loop.ts";
 import { kernelBuffers, type RingShares, shareRing } from "./ring.ts";
 import { type SessionEnd, StandingSession, type StandingSessionOwner } from "./standing-session.ts";
 import type { TrafficOptions } from "./traffic.ts";

@@ -19,6 +19,7 @@ test("are told at most once a second for each port and bound, and lose none", ()
   const reports = new ShedReports({
     wheel,
     report: (event) => told.push({ at_ms: now_ms, event: { ...event } }),
+    place: ({ port }) => port,
   });
   let shed_in_all = 0;
   for (; now_ms < 5_000; now_ms += 10) {
@@ -44,7 +45,11 @@ test("are told at most once a second for each port and bound, and lose none", ()
 test("leave the event that was given as it was, and name the first who was shed", () => {
   const wheel = new TimerWheel({ now_ms: 0 });
   const told: Shed[] = [];
-  const reports = new ShedReports({ wheel, report: (event) => told.push(event) });
+  const reports = new ShedReports({
+    wheel,
+    report: (event) => told.push(event),
+    place: ({ port }) => port,
+  });
   const first = shed(1, "unproven_max", "10.0.0.1:1");
   reports.add(first, 0);
   reports.add(shed(1, "unproven_max", "10.0.0.2:2"), 500);

@@ -1,0 +1,182 @@
+/**
+ * Who takes part on this worker: takes arrivals that have passed every stage, gives them their numbers
+ * and their places, and sees each of them to its end.
+ */
+import { CounterRows } from "../counter-rows.ts";
+import { Deadline } from "../timer-wheel.ts";
+import type { FastwayContext } from "./context.ts";
+import type { Directory } from "./directory.ts";
+import { Endpoint, type EndpointOwner } from "./endpoint.ts";
+import type { Ids } from "./ids.ts";
+import type { EndpointFacts, EndpointOver, FastwaySide } from "./protocol.ts";
+import type { Arrival } from "./stage.ts";
+import type { Switchboard } from "./switchboard.ts";
+
+export interface EndpointsOptions {
+  context: FastwayContext;
+  switchboard: Switchboard;
+  directory: Directory;
+  rows: number;
+  /** The numbers of this worker's endpoints are behind this one. */
+  first_endpoint: number;
+  /** The numbers of clients, by which servers dial them. */
+  client_ids: Ids;
+}
+
+export class Endpoints implements EndpointOwner {
+  readonly #context: FastwayContext;
+  readonly #switchboard: Switchboard;
+  readonly #directory: Directory;
+  readonly #client_ids: Ids;
+  readonly #used_client_ids = new Set<number>();
+  readonly #endpoints = new Map<number, Endpoint>();
+  /** Those that are not admitted yet, with the time they have for it. */
+  readonly #waiting = new Map<Endpoint, Deadline>();
+  readonly #rows: CounterRows;
+  /** How many there are in all and per address. */
+  readonly #counts = { client: new Map<string, number>(), server: new Map<string, number>() };
+  readonly #totals = { client: 0, server: 0 };
+  readonly #fallen: Endpoint[] = [];
+  #last_endpoint: number;
+
+  constructor(options: EndpointsOptions) {
+    this.#context = options.context;
+    this.#switchboard = options.switchboard;
+    this.#directory = options.directory;
+    this.#rows = new CounterRows({ size: options.rows });
+    this.#last_endpoint = options.first_endpoint;
+    this.#client_ids = options.client_ids;
+  }
+
+  /** The client takes part from now on. */
+  takeClient(arrival: Arrival): void {
+    const endpoint = this.#enter(arrival, null);
+    if (endpoint !== null) this.#start(endpoint);
+  }
+
+  /** The server has proven itself and takes part from now on, under the id that it gave. */
+  takeServer(arrival: Arrival, id: number): void {
+    const endpoint = this.#enter(arrival, id);
+    if (endpoint !== null) this.#start(endpoint);
+  }
+
+  /** The client has sent its token, and takes part when it is admitted. */
+  awaitAdmission(arrival: Arrival, token: string): void {
+    const context = this.#context;
+    const endpoint = this.#enter(arrival, null);
+    if (endpoint === null) return;
+    const { handshake_timeout_ms } = context.settings;
+    const late = new Deadline(() => {
+      endpoint.fall("ended", "admission_timeout");
+      this.settle();
+    });
+    context.wheel.schedule(late, context.now_ms + handshake_timeout_ms);
+    this.#waiting.set(endpoint, late);
+    context.report({ type: "token", facts: endpoint.facts, token });
+  }
+
+  admit(number: number): void {
+    const endpoint = this.#endpoints.get(number);
+    if (endpoint !== undefined && this.#stopWaiting(endpoint)) this.#start(endpoint);
+  }
+
+  end(number: number, reason: EndpointOver, detail: string): void {
+    this.#endpoints.get(number)?.fall(reason, detail);
+    this.settle();
+  }
+
+  /** The rules have changed. */
+  apply(): void {
+    for (const endpoint of this.#endpoints.values()) endpoint.watchIdleness();
+  }
+
+  fell(endpoint: Endpoint): void {
+    this.#fallen.push(endpoint);
+  }
+
+  settle(): void {
+    const { batch } = this.#context;
+    batch.flush();
+    // The ends of some are frames for others, whose queues may be full of them.
+    while (this.#fallen.length > 0) {
+      for (const endpoint of this.#fallen.splice(0)) this.#end(endpoint);
+      batch.flush();
+    }
+  }
+
+  /** Ends everybody. */
+  close(reason: EndpointOver, detail: string): void {
+    for (const endpoint of this.#endpoints.values()) endpoint.fall(reason, detail);
+    this.settle();
+  }
+
+  #enter(arrival: Arrival, server_id: number | null): Endpoint | null {
+    const { side, remote, address, transport } = arrival;
+    const context = this.#context;
+    if (!context.is_serving) {
+      arrival.refuse("draining", "the gateway drains");
+      return null;
+    }
+    const limit = this.#limitFor(side, address);
+    const row = limit === null ? this.#rows.take() : null;
+    if (row === null) {
+      arrival.shed(limit ?? `${side}s_max`);
+      return null;
+    }
+    arrival.handOver();
+    const id = server_id ?? this.#client_ids.take((id) => this.#used_client_ids.has(id));
+    if (side === "client") this.#used_client_ids.add(id);
+    const endpoint = ++this.#last_endpoint;
+    const facts: EndpointFacts = { endpoint, side, id, remote, address, transport, row };
+    const entered = new Endpoint({
+      context,
+      owner: this,
+      switchboard: this.#switchboard,
+      stream: arrival.stream,
+      facts,
+    });
+    this.#endpoints.set(endpoint, entered);
+    this.#totals[side]++;
+    this.#counts[side].set(address, (this.#counts[side].get(address) ?? 0) + 1);
+    return entered;
+  }
+
+  #start(endpoint: Endpoint): void {
+    this.#directory.enter(endpoint.id, endpoint);
+    this.#context.report({ type: "endpoint", facts: endpoint.facts });
+    endpoint.start();
+  }
+
+  #stopWaiting(endpoint: Endpoint): boolean {
+    this.#context.wheel.cancel(this.#waiting.get(endpoint) ?? null);
+    return this.#waiting.delete(endpoint);
+  }
+
+  #end(endpoint: Endpoint): void {
+    const { side, row, address, endpoint: number } = endpoint.facts;
+    const { reason, detail } = endpoint.over!;
+    this.#stopWaiting(endpoint);
+    this.#directory.leave(endpoint.id, endpoint);
+    this.#switchboard.leave(endpoint);
+    endpoint.close();
+    const counters = endpoint.counters.read();
+    this.#endpoints.delete(number);
+    if (side === "client") this.#used_client_ids.delete(endpoint.id);
+    this.#rows.giveBack(row);
+    this.#totals[side]--;
+    const there = this.#counts[side].get(address)! - 1;
+    if (there === 0) this.#counts[side].delete(address);
+    else this.#counts[side].set(address, there);
+    this.#context.report({ type: "endpoint_over", endpoint: number, reason, detail, counters });
+  }
+
+  #limitFor(side: FastwaySide, address: string): FastwayLimit | null {
+    const { endpoints_max, endpoints_per_address_max } = this.#context.settings[side];
+    if (this.#totals[side] >= endpoints_max) return `${side}s_max`;
+    const there = this.#counts[side].get(address) ?? 0;
+    return there >= endpoints_per_address_max ? `${side}s_per_address_max` : null;
+  }
+}
+
+/** The keys of the configuration that bound how many may take part. */
+type FastwayLimit = `${FastwaySide}s_max` | `${FastwaySide}s_per_address_max`;

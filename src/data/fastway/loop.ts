@@ -1,0 +1,257 @@
+/**
+ * The loop of a fastway worker: waits in epoll, carries out commands, gives every endpoint that can
+ * move a fair turn, and fires deadlines. It never awaits and allocates nothing per frame.
+ */
+import { performance } from "node:perf_hooks";
+import { EPOLLIN, type Libc, SystemCallError } from "../../../ffi/libc/mod.ts";
+import { AddressRules } from "../address-rules.ts";
+import { Admission } from "../admission.ts";
+import type { Pulse } from "../pulse.ts";
+import { ShedReports } from "../shed-reports.ts";
+import { Poller } from "../tcp/poller.ts";
+import type { TimerWheel } from "../timer-wheel.ts";
+import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
+import type { FastwayMemory } from "../worker-protocol.ts";
+import { Batch } from "./batch.ts";
+import { ChunkPool } from "./chunk-pool.ts";
+import type { FastwayContext, TurnTaker } from "./context.ts";
+import { rowsOf, type WorkerTotals, writeTotals } from "./counters.ts";
+import { Directory } from "./directory.ts";
+import { Endpoints } from "./endpoints.ts";
+import { Entrance } from "./entrance.ts";
+import { Ids } from "./ids.ts";
+import { PieceList } from "./pieces.ts";
+import type {
+  EndpointOver,
+  FastwayOrder,
+  FastwayReport,
+  FastwaySide,
+  FastwayWorkerSettings,
+} from "./protocol.ts";
+import { READ_BYTES, ReceiveArea } from "./receive-area.ts";
+import { SnetContext } from "./snet/context.ts";
+import { SnetSessions } from "./snet/sessions.ts";
+import { Switchboard } from "./switchboard.ts";
+
+/** Numbers of endpoints that a worker has before it would come into the next one's. */
+const ENDPOINTS_PER_WORKER = 2 ** 32;
+
+type ShedReport = Extract<FastwayReport, { type: "shed" }>;
+
+export class FastwayLoop implements WorkerLoop, WorkerOrders {
+  readonly #pulse: Pulse;
+  readonly #channel: WorkerChannel;
+  readonly #poller: Poller;
+  readonly #wheel: TimerWheel;
+  readonly #context: FastwayContext;
+  readonly #totals: WorkerTotals;
+  readonly #switchboard: Switchboard;
+  readonly #endpoints: Endpoints;
+  readonly #entrances: Readonly<Record<FastwaySide, Entrance>>;
+  readonly #shed: ShedReports<ShedReport>;
+  #runnable: TurnTaker[] = [];
+  #turn: TurnTaker[] = [];
+  #stopping = false;
+
+  constructor(options: {
+    libc: Libc;
+    channel: WorkerChannel;
+    settings: FastwayWorkerSettings;
+    memory: FastwayMemory;
+    pulse: Pulse;
+    wheel: TimerWheel;
+  }) {
+    const { libc, channel, settings, memory, wheel } = options;
+    this.#pulse = options.pulse;
+    this.#wheel = wheel;
+    this.#channel = channel;
+    this.#poller = new Poller({ libc });
+    const report = (event: FastwayReport) => channel.report({ type: "fastway", event });
+    this.#shed = new ShedReports<ShedReport>({ wheel, report, place: ({ side }) => side });
+    const pool = new ChunkPool(settings.pool);
+    const area = new ReceiveArea();
+    const batch = new Batch({ area, pool });
+    const context: FastwayContext = this.#context = {
+      libc,
+      settings,
+      poller: this.#poller,
+      wheel,
+      admission: new Admission(settings),
+      addresses: new AddressRules(settings),
+      pool,
+      area,
+      batch,
+      pieces: new PieceList(),
+      counters: memory.counters,
+      dregs: new Uint8Array(READ_BYTES),
+      now_ms: performance.now(),
+      is_serving: true,
+      report: (event) => {
+        if (event.type === "shed") this.#shed.add(event, context.now_ms);
+        else report(event);
+      },
+      enqueue: (taker) => this.#enqueue(taker),
+    };
+    const totals = this.#totals = newTotals();
+    const directory = new Directory();
+    const place = { worker: 0, workers: 1 };
+    const switchboard = this.#switchboard = new Switchboard({
+      batch,
+      directory,
+      totals,
+      isServing: () => context.is_serving,
+      ids: new Ids({ ...place, skips_zero: true }),
+    });
+    const generation = Atomics.add(memory.generations, 0, 1);
+    const endpoints = this.#endpoints = new Endpoints({
+      context,
+      switchboard,
+      directory,
+      rows: rowsOf(memory.counters),
+      first_endpoint: generation * ENDPOINTS_PER_WORKER,
+      client_ids: new Ids(place),
+    });
+    const snet = new SnetContext(context);
+    const entrance = (side: FastwaySide) =>
+      new Entrance({
+        context,
+        side,
+        endpoints,
+        snet: { context: snet, sessions: new SnetSessions({ ids: new Ids(place) }) },
+      });
+    this.#entrances = { client: entrance("client"), server: entrance("server") };
+  }
+
+  run(): void {
+    const context = this.#context;
+    const commands = { fd: this.#channel.eventfd, ready: () => this.#channel.receive(this) };
+    this.#poller.watch(commands, EPOLLIN);
+    while (!this.#stopping) {
+      const idle = this.#runnable.length === 0;
+      const ended_ms = performance.now();
+      this.#pulse.turnEnds(ended_ms);
+      const ready = this.#poller.wait(idle ? this.#wheel.nextDelay(ended_ms) : 0);
+      // The wait may have been long, and what is told now sets deadlines by this clock.
+      context.now_ms = performance.now();
+      this.#pulse.turnBegins(context.now_ms);
+      this.#poller.tell(ready);
+      this.#runTurns();
+      this.#wheel.advance(context.now_ms);
+      this.#endpoints.settle();
+      this.#tellTotals();
+      this.#channel.flush();
+    }
+    this.#end("ended", "stopped");
+    this.#channel.flush();
+  }
+
+  abandon(): void {
+    this.#end("plane_failed", "");
+  }
+
+  fastway(order: FastwayOrder): void {
+    switch (order.type) {
+      case "listen":
+        return this.#listen(order);
+      case "serving":
+        this.#context.is_serving = order.is_serving;
+        return;
+      case "end":
+        return this.#endpoints.end(order.endpoint, "ended", order.reason);
+      case "close_virtual":
+        return this.#switchboard.closeAll();
+      case "admit":
+        return this.#endpoints.admit(order.endpoint);
+      default:
+        throw new Error(`Unknown order ${JSON.stringify(order satisfies never)}`);
+    }
+  }
+
+  changeBans({ added, removed }: { added: readonly string[]; removed: readonly string[] }): void {
+    const { addresses } = this.#context;
+    addresses.unban(removed);
+    addresses.ban(added);
+    if (added.length === 0) return;
+    for (const entrance of Object.values(this.#entrances)) entrance.dropBanned();
+  }
+
+  apply(settings: object): void {
+    const { settings: present, addresses } = this.#context;
+    const { client, server, pool, ...rules } = settings as FastwayWorkerSettings;
+    Object.assign(present, rules);
+    // Parts hold on to these three, and read them when they need a rule.
+    Object.assign(present.client, client);
+    Object.assign(present.server, server);
+    Object.assign(present.pool, pool);
+    addresses.apply(present);
+    this.#endpoints.apply();
+  }
+
+  /** There are no ports of sessions here. */
+  open(): void {}
+
+  release(): void {}
+
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  #listen({ side, at }: Extract<FastwayOrder, { type: "listen" }>): void {
+    const { report } = this.#context;
+    const { kind } = at;
+    try {
+      const port = this.#entrances[side].listen(at);
+      report({ type: "listening", side, kind, port });
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      const { code, message } = error;
+      report({ type: "listen_failed", side, kind, code, message });
+    }
+  }
+
+  #end(reason: EndpointOver, detail: string): void {
+    for (const entrance of Object.values(this.#entrances)) entrance.close();
+    this.#endpoints.close(reason, detail);
+    this.#tellTotals();
+    this.#poller.close();
+  }
+
+  #tellTotals(): void {
+    const { pool, counters } = this.#context;
+    this.#totals.pool_bytes = pool.bytes;
+    this.#totals.pool_used_bytes = pool.used_bytes;
+    writeTotals(counters, this.#totals);
+  }
+
+  #enqueue(taker: TurnTaker): void {
+    if (taker.queued) return;
+    taker.queued = true;
+    this.#runnable.push(taker);
+  }
+
+  /** Everyone who could move at the start of the turn moves once. */
+  #runTurns(): void {
+    const turn = this.#runnable;
+    if (turn.length === 0) return;
+    this.#runnable = this.#turn;
+    this.#turn = turn;
+    for (const taker of turn) {
+      taker.queued = false;
+      if (taker.turn()) this.#enqueue(taker);
+    }
+    turn.length = 0;
+  }
+}
+
+function newTotals(): WorkerTotals {
+  return {
+    virtual: 0,
+    virtual_total: 0,
+    refused_unknown: 0,
+    refused_limit: 0,
+    refused_draining: 0,
+    unknown_total: 0,
+    pool_bytes: 0,
+    pool_used_bytes: 0,
+  };
+}
