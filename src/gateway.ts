@@ -230,7 +230,7 @@ export class Gateway {
       makePlane: ({ ports_max, listener }) => makeStanding({ config, ports_max, listener, rates }),
     });
     if (this.#rlx1 !== null) this.#control.invite(this.#rlx1);
-    this.#fastway = config.fastway === undefined || makeFastway === null ? null : new Fastway({
+    this.#fastway = config.fastway === undefined ? null : new Fastway({
       access,
       log,
       refusing: () => this.#broker.refusing,

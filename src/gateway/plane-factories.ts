@@ -1,6 +1,7 @@
 /** What the planes are made by; others can stand in for the real ones in tests. */
 import type { Config } from "../config/schema.ts";
 import type { FastwayListener, FastwayPlane } from "../data/fastway/plane.ts";
+import { WorkerFastwayPlane } from "../data/fastway/worker-plane.ts";
 import type { Plane, PlaneListener } from "../data/plane.ts";
 import type { RateBook } from "../data/rate-book.ts";
 import { SrtPlane } from "../data/srt/plane.ts";
@@ -19,7 +20,7 @@ export interface PlaneFactories {
   standing: (
     options: { config: Config; ports_max: number; listener: StandingListener; rates: RateBook },
   ) => StandingPlane;
-  fastway: ((options: { config: Config; listener: FastwayListener }) => FastwayPlane) | null;
+  fastway: (options: { config: Config; listener: FastwayListener }) => FastwayPlane;
 }
 
 export const PLANES: PlaneFactories = {
@@ -28,5 +29,5 @@ export const PLANES: PlaneFactories = {
     srt: (options) => new SrtPlane(options),
   },
   standing: (options) => new TcpStandingPlane(options),
-  fastway: null,
+  fastway: (options) => new WorkerFastwayPlane(options),
 };

@@ -143,6 +143,10 @@ export class FakeArrival implements Arrival {
     this.stream.close();
   }
 
+  shed(limit: string): void {
+    this.refuse("shed", limit);
+  }
+
   handOver(): void {
     this.is_over = true;
     this.handed_over = true;
