@@ -93,7 +93,7 @@ const fastwayFigures = z.object({
   refused: z.object({ unknown: count, limit: count, draining: count }),
   /** Messages for virtual connections that were over. */
   unknown_total: count,
-  /** Since the start, as of the last second. */
+  /** Since the start. */
   carried: z.object({ client: waysOfSide, server: waysOfSide }),
   /** What waits for slow receivers. */
   queue_messages: count,

@@ -57,7 +57,7 @@ export class FastwayView {
       keyOf: ({ endpoint }) => String(endpoint),
       textOf: ({ endpoint, side, id, remote, principal, transport, is_away }) =>
         `${endpoint} ${side} ${id} ${remote} ${principal} ${transport} ${is_away ? "away" : ""}`,
-      sort: { column: 0, descending: false },
+      sort: { column: AGE_COLUMN, descending: true },
     });
   }
 
@@ -119,6 +119,9 @@ export class FastwayView {
   }
 }
 
+/** Of {@link columnsOf}. */
+const AGE_COLUMN = 6;
+
 /**
  * @param {() => number} now
  * @param {(endpoint: Endpoint) => void} onKick
@@ -127,20 +130,10 @@ export class FastwayView {
 function columnsOf(now, onKick) {
   return [
     {
-      label: "Endpoint",
-      class: "number",
-      sort: ({ endpoint }) => endpoint,
-      make: textCell(({ endpoint }) => String(endpoint)),
-    },
-    { label: "Side", sort: ({ side }) => side, make: textCell(({ side }) => side) },
-    {
-      label: "Id",
-      class: "number",
-      sort: ({ id }) => id,
-      make: (cell) => {
-        const fill = makeSubjectLink(cell);
-        return ({ id }) => fill(String(id));
-      },
+      label: "Peer",
+      // Ids have ten digits at most.
+      sort: ({ side, id }) => `${side} ${String(id).padStart(10, "0")}`,
+      make: makePeer,
     },
     { label: "From", class: "mono", sort: ({ remote }) => remote, make: makeFrom },
     {
@@ -197,6 +190,24 @@ function figure(label, messages, bps) {
     descending_first: true,
     sort: bps,
     make: textCell((one) => bps(one) === 0 ? "–" : `${count(messages(one))}/s, ${rate(bps(one))}`),
+  };
+}
+
+/**
+ * What it is by the protocol, and the number by which the gateway knows it.
+ * @param {HTMLElement} cell
+ * @returns {(endpoint: Endpoint) => void}
+ */
+function makePeer(cell) {
+  const side = el("span");
+  cell.append(side);
+  const fill = makeSubjectLink(cell);
+  const number = el("span", { class: "remotes" });
+  cell.append(number);
+  return (one) => {
+    setText(side, `${one.side}\u00a0`);
+    fill(String(one.id));
+    setText(number, `endpoint ${one.endpoint}`);
   };
 }
 

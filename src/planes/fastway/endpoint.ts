@@ -35,27 +35,33 @@ export class Endpoint {
   is_away = false;
   /** As they were at the last look. */
   counters: Readonly<EndpointCounters> = NOTHING;
-  /** Between the last two looks, each second. */
+  /** Each second, as measured last. */
   readonly rates: Traffic = { ...NO_TRAFFIC };
-  #looked_at: number;
+  #measured: Readonly<EndpointCounters> = NOTHING;
+  #measured_at: number;
 
   /** `now` is `performance.now()`. */
   constructor(facts: EndpointFacts, now: number) {
     this.facts = facts;
-    this.#looked_at = now;
+    this.#measured_at = now;
   }
 
   /** Takes its counters as they are now; answers what has been added since the last look. */
-  look(counters: Readonly<EndpointCounters>, now: number): Traffic {
-    const seconds = Math.max(0.001, (now - this.#looked_at) / 1000);
+  look(counters: Readonly<EndpointCounters>): Traffic {
     const added = { ...NO_TRAFFIC };
-    for (const way of WAYS) {
-      added[way] = Math.max(0, counters[way] - this.counters[way]);
-      this.rates[way] = added[way] / seconds;
-    }
+    for (const way of WAYS) added[way] = Math.max(0, counters[way] - this.counters[way]);
     this.counters = counters;
-    this.#looked_at = now;
     return added;
+  }
+
+  /** Works the rates out anew, from here to the last time that this was called. */
+  measure(now: number): void {
+    const seconds = Math.max(0.001, (now - this.#measured_at) / 1000);
+    for (const way of WAYS) {
+      this.rates[way] = Math.max(0, this.counters[way] - this.#measured[way]) / seconds;
+    }
+    this.#measured = this.counters;
+    this.#measured_at = now;
   }
 }
 

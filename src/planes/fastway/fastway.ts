@@ -73,7 +73,12 @@ export class Fastway {
       log,
       onSpent: ({ facts }, limit) => plane.end(facts.endpoint, limit),
     });
-    this.orders = new Orders({ plane, roster: this.#roster, ports: () => this.#ports });
+    this.orders = new Orders({
+      plane,
+      roster: this.#roster,
+      meter: this.#meter,
+      ports: () => this.#ports,
+    });
   }
 
   /** Resolves with the ports when both sides can connect. */
@@ -158,7 +163,7 @@ export class Fastway {
       this.#onCandidateOver(event);
       return;
     }
-    const added = this.#roster.look(endpoint, event.counters, performance.now());
+    const added = this.#roster.look(endpoint, event.counters);
     this.#meter.count(endpoint, added.bytes_in + added.bytes_out);
     this.#roster.delete(endpoint);
     this.#lines.over(endpoint, event);

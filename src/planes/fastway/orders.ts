@@ -2,6 +2,7 @@
 import type { FastwayPlane, FastwayPorts } from "../../data/fastway/plane.ts";
 import type { FastwaySide } from "../../data/fastway/protocol.ts";
 import type { Traffic } from "./endpoint.ts";
+import type { Meter } from "./meter.ts";
 import type { PerSide, Roster } from "./roster.ts";
 import { type EndpointRow, endpointRow } from "./rows.ts";
 
@@ -47,18 +48,21 @@ export interface EndpointPage {
 export class Orders {
   readonly #plane: FastwayPlane;
   readonly #roster: Roster;
+  readonly #meter: Meter;
   readonly #ports: () => FastwayPorts;
 
   constructor(
-    options: { plane: FastwayPlane; roster: Roster; ports: () => FastwayPorts },
+    options: { plane: FastwayPlane; roster: Roster; meter: Meter; ports: () => FastwayPorts },
   ) {
     this.#plane = options.plane;
     this.#roster = options.roster;
+    this.#meter = options.meter;
     this.#ports = options.ports;
   }
 
   snapshot(): FastwayFigures {
     const roster = this.#roster;
+    this.#meter.refresh(performance.now());
     const totals = this.#plane.totals();
     const { refused_unknown, refused_limit, refused_draining, ...others } = totals;
     let queue_messages = 0;
@@ -83,6 +87,7 @@ export class Orders {
 
   /** By their numbers, which workers give out each on their own. */
   page({ side, id, after, limit }: EndpointQuery): EndpointPage {
+    this.#meter.refresh(performance.now());
     const found = [...this.#roster.all()]
       .filter(({ facts }) =>
         (side === undefined || facts.side === side) && (id === undefined || facts.id === id)

@@ -44,8 +44,8 @@ export class Roster {
   }
 
   /** Takes an endpoint's counters as they are now; answers what has been added. */
-  look(endpoint: Endpoint, counters: Readonly<EndpointCounters>, now: number): Traffic {
-    const added = endpoint.look(counters, now);
+  look(endpoint: Endpoint, counters: Readonly<EndpointCounters>): Traffic {
+    const added = endpoint.look(counters);
     addTraffic(this.#carried[endpoint.facts.side], added);
     return added;
   }

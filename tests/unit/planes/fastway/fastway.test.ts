@@ -1,5 +1,6 @@
 /** fastway on the control side: who is let in, who is ended and why, and what the log says of it. */
 import { expect, setDefaultTimeout, test } from "bun:test";
+import type { EndpointsAnswer, GatewayAnswer } from "../../../../src/admin/answers.ts";
 import type { Config } from "../../../../src/config/schema.ts";
 import { FastwayListenError } from "../../../../src/data/fastway/plane.ts";
 import { patience_ms } from "../../../harness/deadline.ts";
@@ -251,6 +252,25 @@ test("endpoints are listed page by page, with their rates, and can be kicked", a
     { order: "kick_endpoint", endpoint: server },
     { order: "kick_endpoint", code: "not_found" },
   ]);
+});
+
+test("what is carried is told as it is now, and rates once a second", async () => {
+  const { plane, ask } = await startGateway();
+  const client = plane.come("client", 1);
+  plane.carry(client, { bytes_in: 1_000_000, messages_in: 1000 });
+  // Whoever asks again within 100 ms may be told the same once more.
+  const carried = async () => {
+    const { body } = await ask("/api/v1/gateway");
+    return (body as GatewayAnswer).fastway?.carried.client.bytes_in;
+  };
+  while (await carried() !== 1_000_000);
+  const rate = async () => {
+    const { body } = await ask("/api/v1/fastway/endpoints");
+    return (body as EndpointsAnswer).endpoints[0].bps_in;
+  };
+  while (await rate() === 0);
+  // And nothing more after it.
+  while (await rate() !== 0);
 });
 
 test("a worker that dies is told of, with all who were there", async () => {
