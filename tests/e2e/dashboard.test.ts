@@ -46,7 +46,6 @@ beforeAll(async () => {
   board = await Dashboard.start(browser, {
     gosrt: { shared_port: streams_port.srt.first },
     streams: { cam: { viewers_max: 7 }, stage: {} },
-    limits: { hello_timeout_ms: 300 },
   });
 });
 
