@@ -31,6 +31,8 @@ const CHALLENGE_BYTES = 8;
 
 export class FastwayPeer {
   readonly name: string;
+  /** `address:port` as the gateway sees this end. */
+  readonly remote: string;
   /** Frames that have come and that nobody has taken, the oldest first. */
   readonly frames: Frame[] = [];
   /** How many have come in all, echoes that {@link settled} waited for aside. */
@@ -56,6 +58,8 @@ export class FastwayPeer {
   ) {
     this.name = name;
     this.#socket = socket;
+    const { localAddress, localPort } = socket as net.Socket;
+    this.remote = `${localAddress}:${localPort}`;
     this.#listener = listener ?? null;
     this.#greeting = greets ? Buffer.alloc(0) : null;
     let error: string | null = null;
@@ -89,12 +93,6 @@ export class FastwayPeer {
   /** A connection to the servers' port that has said nothing yet. */
   static async unproven(options: ConnectOptions): Promise<FastwayPeer> {
     return new FastwayPeer(await connect(options), { name: "server", ...options, greets: true });
-  }
-
-  /** `address:port` as the gateway sees this end. */
-  get remote(): string {
-    const { localAddress, localPort } = this.#socket as net.Socket;
-    return `${localAddress}:${localPort}`;
   }
 
   /** What the gateway asks a server to prove itself with. */

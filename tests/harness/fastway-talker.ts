@@ -34,6 +34,7 @@ export class Talker {
   accepted = 0;
   refused = 0;
   readonly #options: TalkerOptions;
+  /** Dials without an answer. Workers may answer each in its own time. */
   readonly #dialled: number[] = [];
   readonly #open: number[] = [];
   readonly #over: number[] = [];
@@ -122,8 +123,9 @@ export class Talker {
   }
 
   #answered(remote_id: number): void {
-    const asked = this.#dialled.shift();
-    if (asked !== remote_id) this.#fault(`an answer for ${remote_id} where ${asked} was dialled`);
+    const at = this.#dialled.indexOf(remote_id);
+    if (at < 0) this.#fault(`an answer for ${remote_id}, which was not dialled`);
+    else this.#dialled.splice(at, 1);
   }
 
   #opened(conn_id: number, remote_id: number): void {

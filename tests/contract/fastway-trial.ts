@@ -1,0 +1,215 @@
+/**
+ * The plane and the model side by side: whatever a trial does, it does to both, waits until each peer
+ * has as many frames as the model says, and compares them.
+ */
+import { Buffer } from "node:buffer";
+import type { EndpointFacts } from "../../src/data/fastway/protocol.ts";
+import { patience_ms, turn } from "../harness/deadline.ts";
+import { ping } from "../harness/fastway-frames.ts";
+import { difference, type FastwayModel, type ModelPeer } from "../harness/fastway-model.ts";
+import { randomMove, randomServerId } from "../harness/fastway-moves.ts";
+import type { FastwayPeer } from "../harness/fastway-peer.ts";
+import type { Random } from "../harness/random.ts";
+import type { FastwayRig } from "./fastway-plane-rig.ts";
+
+/** One end of the comparison and the other. */
+export interface Actor {
+  readonly peer: FastwayPeer;
+  readonly model: ModelPeer;
+  readonly facts: EndpointFacts;
+  /** Frames that the model has had for it and that have been compared. */
+  compared: number;
+  /** What the model has been told that it says and that is not sent yet. */
+  unsent: Buffer[];
+  /** The rest of a frame whose beginning has been said. */
+  tail: Buffer;
+}
+
+/** How bytes are sent. */
+export interface Cutting {
+  cut?: (bytes: Buffer) => Buffer[];
+  /** Awaited after each piece. */
+  between?: () => Promise<void>;
+}
+
+export class FastwayTrial {
+  readonly model: FastwayModel;
+  readonly actors = new Set<Actor>();
+  /** What has been done, for whoever has to understand a failure. */
+  readonly story: string[] = [];
+  readonly #rig: FastwayRig;
+
+  constructor({ rig, model }: { rig: FastwayRig; model: FastwayModel }) {
+    this.#rig = rig;
+    this.model = model;
+  }
+
+  async connectClient(): Promise<Actor> {
+    const model = this.model.connectClient();
+    this.story.push(`client ${model.id} connects`);
+    return await this.#join(await this.#rig.client({ name: `client ${model.id}` }), model);
+  }
+
+  async connectServer(id: number): Promise<Actor> {
+    const model = this.model.connectServer(id);
+    this.story.push(`server ${id} connects`);
+    return await this.#join(await this.#rig.server(id), model);
+  }
+
+  /** Has the peer say something with the next {@link send} or {@link disconnect}. */
+  say(actor: Actor, bytes: Buffer): void {
+    this.model.receive(actor.model, bytes);
+    actor.unsent.push(bytes);
+  }
+
+  /** Sends what is to be said, and a ping behind it so that it is known when all is done. */
+  async send(actor: Actor, { cut = (bytes) => [bytes], between = turn }: Cutting = {}) {
+    const { peer, model } = actor;
+    if (model.over === null && model.rest.length === 0) this.say(actor, ping());
+    const bytes = Buffer.concat(actor.unsent.splice(0));
+    this.story.push(`${peer.name} sends ${bytes.length} bytes: ${bytes.toString("hex", 0, 200)}`);
+    for (const piece of cut(bytes)) {
+      peer.sendCarelessly(piece);
+      await between();
+    }
+    if (model.over === null) await this.met();
+    else await this.#leave(actor);
+  }
+
+  /** The peer goes away; in order, what it was to say comes first. */
+  async disconnect(actor: Actor, how: "half-close" | "abort"): Promise<void> {
+    const { peer, model } = actor;
+    if (peer.frames.length > 0) throw new Error(`${peer.name} has frames that were not due`);
+    const bytes = Buffer.concat(actor.unsent.splice(0));
+    this.story.push(`${peer.name} leaves by ${how} after ${bytes.length} bytes`);
+    if (how === "half-close") {
+      if (bytes.length > 0) peer.sendCarelessly(bytes);
+      peer.halfClose();
+    } else peer.abort();
+    this.model.disconnect(model);
+    await this.#leave(actor);
+  }
+
+  /** Every peer has got exactly what the model says. */
+  async met(): Promise<void> {
+    for (const actor of this.actors) {
+      const { peer, model } = actor;
+      const due = model.expected.reduce((sum, group) => sum + group.length, 0);
+      const late = await peer.reached(actor.compared + due).then(() => "", String);
+      actor.compared += due;
+      const found = difference(peer.frames, model.expected);
+      if (found !== null) throw new Error(`${peer.name}: ${found} ${late}`);
+    }
+  }
+
+  /** The operator ends an endpoint. */
+  async kick(actor: Actor): Promise<void> {
+    this.story.push(`${actor.peer.name} is ended`);
+    this.model.kick(actor.model);
+    this.#rig.plane.end(actor.facts.endpoint, "kicked");
+    await this.#leave(actor);
+  }
+
+  /** The operator ends every virtual connection. */
+  async closeVirtual(): Promise<void> {
+    this.story.push("all virtual connections are ended");
+    this.model.closeVirtual();
+    this.#rig.plane.closeVirtual();
+    await this.met();
+  }
+
+  /** Whether dials are taken from now on. */
+  async setServing(is_serving: boolean): Promise<void> {
+    this.story.push(is_serving ? "serves" : "drains");
+    this.model.is_serving = is_serving;
+    this.#rig.plane.setServing(is_serving);
+    // Orders are dealt with in turn, so one that answers says that this one has been.
+    if (!await this.#rig.plane.beat(patience_ms)) throw new Error("the plane does not turn");
+  }
+
+  /** Everybody goes away. */
+  async leave(random?: Random): Promise<void> {
+    for (const actor of this.actors) {
+      await this.disconnect(actor, random?.pick(["abort", "half-close"] as const) ?? "half-close");
+    }
+  }
+
+  async #join(peer: FastwayPeer, model: ModelPeer): Promise<Actor> {
+    await peer.settled();
+    const facts = await this.#rig.facts(peer);
+    if (facts.id !== model.id || facts.side !== model.side) {
+      throw new Error(`${facts.side} ${facts.id} came instead of ${model.side} ${model.id}`);
+    }
+    const actor: Actor = { peer, model, facts, compared: 0, unsent: [], tail: Buffer.alloc(0) };
+    this.actors.add(actor);
+    return actor;
+  }
+
+  async #leave(actor: Actor): Promise<void> {
+    const { peer, model, facts } = actor;
+    this.actors.delete(actor);
+    const { reason, detail } = await this.#rig.over(facts);
+    if (reason !== model.over) {
+      throw new Error(`${peer.name} is over by ${reason} (${detail}), not by ${model.over}`);
+    }
+    await peer.closed();
+    await this.met();
+  }
+}
+
+export interface RunOptions {
+  trial: FastwayTrial;
+  random: Random;
+  steps: number;
+}
+
+/** So many random steps by a few clients and servers; at the end all of them leave. */
+export async function randomRun({ trial, random, steps }: RunOptions): Promise<void> {
+  for (let step = 0; step < steps; step++) {
+    const actors = [...trial.actors];
+    const roll = random.next();
+    if (actors.length < 2 || (actors.length < 6 && roll < 0.2)) {
+      const is_client = random.next() < 0.5;
+      await (is_client ? trial.connectClient() : trial.connectServer(randomServerId(random)));
+      continue;
+    }
+    const actor = random.pick(actors);
+    if (roll > 0.995) await trial.closeVirtual();
+    else if (roll > 0.985) await trial.kick(actor);
+    else if (roll > 0.97) await trial.disconnect(actor, "abort");
+    else if (roll > 0.94) {
+      saySome(trial, actor, random, 0);
+      await trial.disconnect(actor, "half-close");
+    } else {
+      const drains = random.next() < 0.02;
+      if (drains) await trial.setServing(false);
+      saySome(trial, actor, random, 0.02);
+      await trial.send(actor, { cut: (bytes) => cutRandomly(bytes, random) });
+      if (drains) await trial.setServing(true);
+    }
+  }
+  await trial.leave(random);
+}
+
+/**
+ * One to eight frames, each of which knows what the ones before have done. Of the last one the end may
+ * come another time, when others have said something, or never.
+ */
+function saySome(trial: FastwayTrial, actor: Actor, random: Random, hostile: number): void {
+  trial.say(actor, actor.tail);
+  actor.tail = Buffer.alloc(0);
+  for (let left = random.int(1, 8); left > 0 && actor.model.over === null; left--) {
+    const frame = randomMove(random, trial.model, actor.model, hostile);
+    const cut = left === 1 && random.next() < 0.1 ? random.int(1, frame.length) : frame.length;
+    actor.tail = frame.subarray(cut);
+    trial.say(actor, frame.subarray(0, cut));
+  }
+}
+
+/** One to three pieces. */
+function cutRandomly(bytes: Buffer, random: Random): Buffer[] {
+  const cuts = Array.from({ length: random.int(0, 2) }, () => random.int(0, bytes.length));
+  const places = [0, ...cuts.sort((a, b) => a - b), bytes.length];
+  return places.slice(1).map((to, i) => bytes.subarray(places[i], to))
+    .filter((piece) => piece.length > 0);
+}

@@ -1,0 +1,73 @@
+/** fastway against a simple model of it, in random runs that a seed repeats. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { oneBurst } from "../contract/fastway-burst.ts";
+import { FastwayRig } from "../contract/fastway-plane-rig.ts";
+import { FastwayTrial, randomRun } from "../contract/fastway-trial.ts";
+import { FastwayModel } from "../harness/fastway-model.ts";
+import { announcedRandom, Random } from "../harness/random.ts";
+
+/** Longer than any single wait, so that a failure says what it waited for. */
+setDefaultTimeout(60_000);
+
+const RUNS = 1000;
+const STEPS = 14;
+const CLIENT_CONN_MAX = 5;
+/** Above what the gateway reads at once, so that frames come to it in parts. */
+const PACKET_BYTES_MAX = 200_000;
+
+describe("one thing after another", () => {
+  let rig: FastwayRig;
+  let model: FastwayModel;
+  beforeAll(async () => {
+    rig = await FastwayRig.start({
+      ClientMaxConn: CLIENT_CONN_MAX,
+      MaxPacket: `${PACKET_BYTES_MAX}B`,
+    });
+    model = new FastwayModel({
+      client_conn_max: CLIENT_CONN_MAX,
+      packet_bytes_max: PACKET_BYTES_MAX,
+    });
+  });
+  afterAll(() => rig.close());
+
+  test(`${RUNS} runs: every peer gets what the model says, and nothing else`, async () => {
+    const master = announcedRandom("fastway's model");
+    for (let run = 0; run < RUNS; run++) {
+      const random = new Random(run === 0 ? master.seed : master.int(0, 2 ** 32 - 1));
+      const trial = new FastwayTrial({ rig, model });
+      try {
+        await randomRun({ trial, random, steps: STEPS });
+      } catch (error) {
+        const story = trial.story.join("\n  ");
+        throw new Error(
+          `run ${run}, RELAYX_SEED=${random.seed}: ${(error as Error).message}\n  ${story}`,
+        );
+      }
+      rig.events.items.length = 0;
+    }
+    await rig.totalsUntil({ virtual: 0, ...model.counts });
+    expect(model.virtual.size).toBe(0);
+  });
+});
+
+describe("all at once", () => {
+  const BURSTS = 25;
+  const WRITES = 40;
+
+  test(`${BURSTS} bursts: no message lost, repeated, reordered or changed`, async () => {
+    const master = announcedRandom("fastway's bursts");
+    const rig = await FastwayRig.start();
+    try {
+      for (let burst = 0; burst < BURSTS; burst++) {
+        const random = new Random(burst === 0 ? master.seed : master.int(0, 2 ** 32 - 1));
+        const found = await oneBurst({ rig, random, writes: WRITES });
+        if (found.length > 0) {
+          throw new Error(`burst ${burst}, RELAYX_SEED=${random.seed}:\n  ${found.join("\n  ")}`);
+        }
+        rig.events.items.length = 0;
+      }
+    } finally {
+      await rig.close();
+    }
+  });
+});
