@@ -1,6 +1,7 @@
 /** What the control side and a data worker say to each other, over a MessagePort. */
 import type { LibsrtLocation } from "../../ffi/libsrt/mod.ts";
 import type { ProxyRules } from "./address-rules.ts";
+import type { BridgeMemory } from "./fastway/bridge/memory.ts";
 import type { FastwayOrder, FastwayReport } from "./fastway/protocol.ts";
 import type { PlaneEvent, Reservation } from "./plane.ts";
 import type { RateMemory } from "./rate-row.ts";
@@ -70,6 +71,8 @@ export interface FastwayMemory {
   counters: Float64Array;
   /** One number: how many workers of the plane there have been. Each takes the next one. */
   generations: Int32Array;
+  /** Null where it is the only one. */
+  bridge: BridgeMemory | null;
 }
 
 /** Which worker it is that is started. */

@@ -6,6 +6,7 @@ import type { Poller } from "../tcp/poller.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { Batch } from "./batch.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
+import type { Endpoint } from "./endpoint.ts";
 import type { PieceList } from "./pieces.ts";
 import type { FastwayReport, FastwayWorkerSettings } from "./protocol.ts";
 import type { ReceiveArea } from "./receive-area.ts";
@@ -41,4 +42,6 @@ export interface FastwayContext {
   report(event: FastwayReport): void;
   /** Gives it a turn soon. */
   enqueue(taker: TurnTaker): void;
+  /** True where it cannot be read now, because another worker is behind; it gets a turn later. */
+  mustWait(endpoint: Endpoint): boolean;
 }

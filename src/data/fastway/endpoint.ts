@@ -36,6 +36,7 @@ export class Endpoint implements Dialler, StreamOwner, TurnTaker {
   readonly counters: EndpointCounterRow;
   readonly routes = new Set<Route>();
   readonly stream: Stream;
+  readonly is_local = true;
   first_stretch = -1;
   last_stretch = -1;
   queued = false;
@@ -164,6 +165,7 @@ export class Endpoint implements Dialler, StreamOwner, TurnTaker {
   #receive(): boolean {
     const inlet = this.#inlet;
     for (let short = 0; short < SHORT_READS_MAX && this.over === null;) {
+      if (this.#context.mustWait(this)) return false;
       const outcome = inlet.receive();
       if (inlet.has_frame) {
         inlet.has_frame = false;

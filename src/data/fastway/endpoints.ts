@@ -7,8 +7,9 @@ import { Deadline } from "../timer-wheel.ts";
 import type { FastwayContext } from "./context.ts";
 import type { Directory } from "./directory.ts";
 import { Endpoint, type EndpointOwner } from "./endpoint.ts";
+import type { Headcount } from "./headcount.ts";
 import type { Ids } from "./ids.ts";
-import type { EndpointFacts, EndpointOver, FastwaySide } from "./protocol.ts";
+import type { EndpointFacts, EndpointOver } from "./protocol.ts";
 import type { Arrival } from "./stage.ts";
 import type { Switchboard } from "./switchboard.ts";
 
@@ -21,6 +22,7 @@ export interface EndpointsOptions {
   first_endpoint: number;
   /** The numbers of clients, by which servers dial them. */
   client_ids: Ids;
+  headcount: Headcount;
 }
 
 export class Endpoints implements EndpointOwner {
@@ -33,9 +35,7 @@ export class Endpoints implements EndpointOwner {
   /** Those that are not admitted yet, with the time they have for it. */
   readonly #waiting = new Map<Endpoint, Deadline>();
   readonly #rows: CounterRows;
-  /** How many there are in all and per address. */
-  readonly #counts = { client: new Map<string, number>(), server: new Map<string, number>() };
-  readonly #totals = { client: 0, server: 0 };
+  readonly #headcount: Headcount;
   readonly #fallen: Endpoint[] = [];
   #last_endpoint: number;
 
@@ -46,6 +46,7 @@ export class Endpoints implements EndpointOwner {
     this.#rows = new CounterRows({ size: options.rows });
     this.#last_endpoint = options.first_endpoint;
     this.#client_ids = options.client_ids;
+    this.#headcount = options.headcount;
   }
 
   /** The client takes part from now on. */
@@ -73,6 +74,12 @@ export class Endpoints implements EndpointOwner {
     context.wheel.schedule(late, context.now_ms + handshake_timeout_ms);
     this.#waiting.set(endpoint, late);
     context.report({ type: "token", facts: endpoint.facts, token });
+  }
+
+  /** Where it has not fallen. */
+  get(number: number): Endpoint | null {
+    const endpoint = this.#endpoints.get(number);
+    return endpoint === undefined || endpoint.is_over ? null : endpoint;
   }
 
   admit(number: number): void {
@@ -117,10 +124,15 @@ export class Endpoints implements EndpointOwner {
       arrival.refuse("draining", "the gateway drains");
       return null;
     }
-    const limit = this.#limitFor(side, address);
-    const row = limit === null ? this.#rows.take() : null;
+    const limit = this.#headcount.enter(side, address, context.settings[side]);
+    if (limit !== null) {
+      arrival.shed(limit);
+      return null;
+    }
+    const row = this.#rows.take();
     if (row === null) {
-      arrival.shed(limit ?? `${side}s_max`);
+      this.#headcount.leave(side, address);
+      arrival.shed(`${side}s_max`);
       return null;
     }
     arrival.handOver();
@@ -136,8 +148,6 @@ export class Endpoints implements EndpointOwner {
       facts,
     });
     this.#endpoints.set(endpoint, entered);
-    this.#totals[side]++;
-    this.#counts[side].set(address, (this.#counts[side].get(address) ?? 0) + 1);
     return entered;
   }
 
@@ -163,20 +173,7 @@ export class Endpoints implements EndpointOwner {
     this.#endpoints.delete(number);
     if (side === "client") this.#used_client_ids.delete(endpoint.id);
     this.#rows.giveBack(row);
-    this.#totals[side]--;
-    const there = this.#counts[side].get(address)! - 1;
-    if (there === 0) this.#counts[side].delete(address);
-    else this.#counts[side].set(address, there);
+    this.#headcount.leave(side, address);
     this.#context.report({ type: "endpoint_over", endpoint: number, reason, detail, counters });
   }
-
-  #limitFor(side: FastwaySide, address: string): FastwayLimit | null {
-    const { endpoints_max, endpoints_per_address_max } = this.#context.settings[side];
-    if (this.#totals[side] >= endpoints_max) return `${side}s_max`;
-    const there = this.#counts[side].get(address) ?? 0;
-    return there >= endpoints_per_address_max ? `${side}s_per_address_max` : null;
-  }
 }
-
-/** The keys of the configuration that bound how many may take part. */
-type FastwayLimit = `${FastwaySide}s_max` | `${FastwaySide}s_per_address_max`;

@@ -13,12 +13,14 @@ import type { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
 import type { FastwayMemory } from "../worker-protocol.ts";
 import { Batch } from "./batch.ts";
+import { Bridge } from "./bridge/bridge.ts";
 import { ChunkPool } from "./chunk-pool.ts";
 import type { FastwayContext, TurnTaker } from "./context.ts";
 import { rowsOf, type WorkerTotals, writeTotals } from "./counters.ts";
 import { Directory } from "./directory.ts";
 import { Endpoints } from "./endpoints.ts";
 import { Entrance } from "./entrance.ts";
+import { OwnHeadcount } from "./headcount.ts";
 import { Ids } from "./ids.ts";
 import { PieceList } from "./pieces.ts";
 import type {
@@ -48,6 +50,8 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
   readonly #switchboard: Switchboard;
   readonly #endpoints: Endpoints;
   readonly #entrances: Readonly<Record<FastwaySide, Entrance>>;
+  /** Null where it is the only worker. */
+  readonly #bridge: Bridge | null;
   readonly #shed: ShedReports<ShedReport>;
   #runnable: TurnTaker[] = [];
   #turn: TurnTaker[] = [];
@@ -60,8 +64,10 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
     memory: FastwayMemory;
     pulse: Pulse;
     wheel: TimerWheel;
+    /** Its place among the workers. */
+    worker: number;
   }) {
-    const { libc, channel, settings, memory, wheel } = options;
+    const { libc, channel, settings, memory, wheel, worker } = options;
     this.#pulse = options.pulse;
     this.#wheel = wheel;
     this.#channel = channel;
@@ -91,16 +97,20 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
         else report(event);
       },
       enqueue: (taker) => this.#enqueue(taker),
+      mustWait: (endpoint) => this.#bridge !== null && this.#bridge.holds(endpoint),
     };
     const totals = this.#totals = newTotals();
-    const directory = new Directory();
-    const place = { worker: 0, workers: 1 };
+    const { bridge: shared } = memory;
+    const bridge = this.#bridge = shared && new Bridge({ context, memory: shared, worker });
+    const directory = bridge?.directory ?? new Directory();
+    const place = { worker, workers: bridge?.workers ?? 1 };
     const switchboard = this.#switchboard = new Switchboard({
       batch,
       directory,
       totals,
       isServing: () => context.is_serving,
       ids: new Ids({ ...place, skips_zero: true }),
+      neighbours: bridge ?? undefined,
     });
     const generation = Atomics.add(memory.generations, 0, 1);
     const endpoints = this.#endpoints = new Endpoints({
@@ -110,6 +120,7 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
       rows: rowsOf(memory.counters),
       first_endpoint: generation * ENDPOINTS_PER_WORKER,
       client_ids: new Ids(place),
+      headcount: bridge?.headcount ?? new OwnHeadcount(),
     });
     const snet = new SnetContext(context);
     const entrance = (side: FastwaySide) =>
@@ -126,18 +137,26 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
     const context = this.#context;
     const commands = { fd: this.#channel.eventfd, ready: () => this.#channel.receive(this) };
     this.#poller.watch(commands, EPOLLIN);
+    const bridge = this.#bridge;
+    bridge?.start({
+      switchboard: this.#switchboard,
+      totals: this.#totals,
+      endpoint: (number) => this.#endpoints.get(number),
+    });
     while (!this.#stopping) {
-      const idle = this.#runnable.length === 0;
+      const idle = this.#runnable.length === 0 && (bridge === null || bridge.fallAsleep());
       const ended_ms = performance.now();
       this.#pulse.turnEnds(ended_ms);
       const ready = this.#poller.wait(idle ? this.#wheel.nextDelay(ended_ms) : 0);
       // The wait may have been long, and what is told now sets deadlines by this clock.
       context.now_ms = performance.now();
       this.#pulse.turnBegins(context.now_ms);
+      bridge?.wakeUp();
       this.#poller.tell(ready);
+      bridge?.turn();
       this.#runTurns();
       this.#wheel.advance(context.now_ms);
-      this.#endpoints.settle();
+      this.#settle();
       this.#tellTotals();
       this.#channel.flush();
     }
@@ -162,6 +181,8 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
         return this.#switchboard.closeAll();
       case "admit":
         return this.#endpoints.admit(order.endpoint);
+      case "relink":
+        return this.#bridge?.relink(order.relinked);
       default:
         throw new Error(`Unknown order ${JSON.stringify(order satisfies never)}`);
     }
@@ -209,9 +230,19 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
     }
   }
 
+  #settle(): void {
+    do {
+      this.#endpoints.settle();
+    } while (this.#bridge?.settle());
+  }
+
   #end(reason: EndpointOver, detail: string): void {
     for (const entrance of Object.values(this.#entrances)) entrance.close();
+    // What a worker that breaks would still tell others may be part of what is broken.
+    if (reason === "plane_failed") this.#bridge?.close();
     this.#endpoints.close(reason, detail);
+    this.#settle();
+    this.#bridge?.close();
     this.#tellTotals();
     this.#poller.close();
   }

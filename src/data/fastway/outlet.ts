@@ -15,6 +15,8 @@ export interface Route {
 export interface Outlet {
   /** The side whose peers it leads to. */
   readonly side: FastwaySide;
+  /** An endpoint of this worker. */
+  readonly is_local: boolean;
   /** The batch's own notes: what waits there for this outlet; -1 is nothing. */
   first_stretch: number;
   last_stretch: number;

@@ -16,9 +16,12 @@ export class Block {
   readonly bytes: Uint8Array;
   readonly address: number;
 
-  /** At least some KiB: what is smaller, a runtime may keep where it can be moved. */
-  constructor(size_bytes: number) {
-    this.bytes = new Uint8Array(size_bytes);
+  /**
+   * Of memory that is there, or of new one: at least some KiB, for what is smaller, a runtime may keep
+   * where it can be moved.
+   */
+  constructor(memory: number | Uint8Array) {
+    this.bytes = typeof memory === "number" ? new Uint8Array(memory) : memory;
     this.address = addressOf(this.bytes);
   }
 }

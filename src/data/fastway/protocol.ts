@@ -5,6 +5,7 @@
  */
 import type { AdmissionLimit, AdmissionOptions } from "../admission.ts";
 import type { ProxyRules } from "../address-rules.ts";
+import type { Relinked } from "./bridge/memory.ts";
 
 export type FastwaySide = "client" | "server";
 
@@ -80,7 +81,9 @@ export type FastwayOrder =
   /** Ends every virtual connection; both sides are told Close. */
   | { type: "close_virtual" }
   /** The Token was good: the endpoint takes part from now on. */
-  | { type: "admit"; endpoint: number };
+  | { type: "admit"; endpoint: number }
+  /** Another worker has taken a place, and shares these with this one. */
+  | { type: "relink"; relinked: Relinked };
 
 /** Why a physical connection, or its snet session, is over. */
 export type EndpointOver =

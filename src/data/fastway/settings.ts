@@ -6,7 +6,10 @@ import type { FastwayWorkerSettings, SnetSettings } from "./protocol.ts";
 /** For a server to prove itself, and for a token; the original's own bound. */
 const HANDSHAKE_MS = 5000;
 
-/** Bounds on all connections are shared out evenly, because workers do not count together. */
+/**
+ * What proves nothing yet is shared out evenly among the workers, and so is memory; endpoints are
+ * counted by all of them together.
+ */
 export function fastwaySettings(
   config: Config,
   { workers }: { workers: number },
@@ -15,7 +18,6 @@ export function fastwaySettings(
   if (section === undefined) throw new Error("fastway is not configured");
   const { trusted_proxies, proxy_header, unproven_max, unproven_per_address_max, unproven_prefix } =
     commonSettings(config, { workers });
-  const share = (bound: number) => Math.max(1, Math.ceil(bound / workers));
   return {
     trusted_proxies,
     proxy_header,
@@ -32,8 +34,8 @@ export function fastwaySettings(
       idle_timeout_ms: section.ClientIdleTimeout,
       queue_messages_max: section.ClientSendChanSize,
       queue_bytes_max: section.client_queue_size_max,
-      endpoints_max: share(section.clients_max),
-      endpoints_per_address_max: share(section.clients_per_address_max),
+      endpoints_max: section.clients_max,
+      endpoints_per_address_max: section.clients_per_address_max,
       snet: snetOf(section.ClientSnetEnable, {
         encrypts: section.ClientSnetEncrypt,
         buffer_bytes: section.ClientSnetBuffer,
@@ -48,8 +50,8 @@ export function fastwaySettings(
       idle_timeout_ms: section.ServerIdleTimeout,
       queue_messages_max: section.ServerSendChanSize,
       queue_bytes_max: section.server_queue_size_max,
-      endpoints_max: share(section.servers_max),
-      endpoints_per_address_max: share(section.servers_per_address_max),
+      endpoints_max: section.servers_max,
+      endpoints_per_address_max: section.servers_per_address_max,
       snet: snetOf(section.ServerSnetEnable, {
         encrypts: section.ServerSnetEncrypt,
         buffer_bytes: section.ServerSnetBuffer,

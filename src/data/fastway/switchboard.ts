@@ -30,6 +30,17 @@ export interface Dialler extends Outlet {
   readonly is_over: boolean;
 }
 
+/** What there is to know of other workers. */
+export interface Neighbours {
+  /** A server dials a client; true where another worker answers, false where none can have it. */
+  dialClient(from: Outlet, client_id: number): boolean;
+  /**
+   * A message, or a Close, for a virtual connection that this worker does not have. True where another
+   * worker may have it, and is asked whose it is.
+   */
+  ask(from: Outlet, id: number, is_data: boolean): boolean;
+}
+
 const COMMAND_NAMES = ["Dial", "Accept", "Connect", "Refuse", "Close", "Ping"];
 
 export interface SwitchboardOptions {
@@ -40,6 +51,8 @@ export interface SwitchboardOptions {
   isServing: () => boolean;
   /** Of virtual connections; they skip 0. */
   ids: Ids;
+  /** Where there are several workers. */
+  neighbours?: Neighbours;
 }
 
 export class Switchboard {
@@ -48,6 +61,7 @@ export class Switchboard {
   readonly #totals: WorkerTotals;
   readonly #isServing: () => boolean;
   readonly #ids: Ids;
+  readonly #neighbours: Neighbours | null;
   readonly #routes = new RouteTable();
 
   constructor(options: SwitchboardOptions) {
@@ -56,19 +70,21 @@ export class Switchboard {
     this.#totals = options.totals;
     this.#isServing = options.isServing;
     this.#ids = options.ids;
+    this.#neighbours = options.neighbours ?? null;
   }
 
   /** Where a frame of this virtual connection goes; null where it goes nowhere, which is seen to. */
   target(id: number, from: Outlet): Outlet | null {
     const route = this.#routes.get(id);
     if (route === null) {
+      if (this.#neighbours?.ask(from, id, true)) return null;
       this.#totals.unknown_total++;
       this.#batch.command(from, CLOSE, id);
       return null;
     }
     if (route.client === from) return route.server;
     if (route.server === from) return route.client;
-    from.fall("protocol_error", `a message on virtual connection ${id}, which is somebody else's`);
+    from.fall("protocol_error", foreignMessage(id));
     return null;
   }
 
@@ -99,6 +115,8 @@ export class Switchboard {
     }
     const remote = this.#directory.find(from.side === "client" ? "server" : "client", remote_id);
     if (remote === null) {
+      const may_be_elsewhere = from.is_local && from.side === "server";
+      if (may_be_elsewhere && this.#neighbours?.dialClient(from, remote_id)) return;
       totals.refused_unknown++;
       return refuse();
     }
@@ -108,7 +126,11 @@ export class Switchboard {
       totals.refused_limit++;
       return refuse();
     }
-    this.#open({ id, from, remote });
+    this.adopt(
+      from.side === "client"
+        ? { id, client: from, server: remote }
+        : { id, client: remote, server: from },
+    );
     this.#batch.command(from, ACCEPT, id, remote_id);
     this.#batch.command(remote, CONNECT, id, from.id);
   }
@@ -116,12 +138,14 @@ export class Switchboard {
   /** Both sides are told; whoever names one that is no more says nothing new. */
   close(from: Outlet, id: number): void {
     const route = this.#routes.get(id);
-    if (route === null) return;
-    if (route.client !== from && route.server !== from) {
-      const detail = `Close of virtual connection ${id}, which is somebody else's`;
-      return from.fall("protocol_error", detail);
+    if (route === null) {
+      this.#neighbours?.ask(from, id, false);
+      return;
     }
-    this.#end(route);
+    if (route.client !== from && route.server !== from) {
+      return from.fall("protocol_error", foreignClose(id));
+    }
+    this.release(route);
     this.#batch.command(route.client, CLOSE, id);
     this.#batch.command(route.server, CLOSE, id);
   }
@@ -134,26 +158,39 @@ export class Switchboard {
   /** An endpoint is gone: every peer of it is told. */
   leave(outlet: Outlet): void {
     for (const route of [...outlet.routes]) {
-      this.#end(route);
+      this.release(route);
       this.#batch.command(route.client === outlet ? route.server : route.client, CLOSE, route.id);
     }
   }
 
-  #open({ id, from, remote }: { id: number; from: Outlet; remote: Outlet }): void {
-    const route: Route = from.side === "client"
-      ? { id, client: from, server: remote }
-      : { id, client: remote, server: from };
+  route(id: number): Route | null {
+    return this.#routes.get(id);
+  }
+
+  /** A virtual connection begins; whoever has made it has told both sides. */
+  adopt(route: Route): void {
     this.#routes.add(route);
     route.client.routeAdded(route);
     route.server.routeAdded(route);
+    // With several workers it is counted where its client is.
+    if (!route.client.is_local) return;
     this.#totals.virtual++;
     this.#totals.virtual_total++;
   }
 
-  #end(route: Route): void {
+  /** A virtual connection is over; nobody is told of it here. */
+  release(route: Route): void {
     this.#routes.delete(route.id);
     route.client.routeEnded(route);
     route.server.routeEnded(route);
-    this.#totals.virtual--;
+    if (route.client.is_local) this.#totals.virtual--;
   }
+}
+
+export function foreignMessage(id: number): string {
+  return `a message on virtual connection ${id}, which is somebody else's`;
+}
+
+export function foreignClose(id: number): string {
+  return `Close of virtual connection ${id}, which is somebody else's`;
 }

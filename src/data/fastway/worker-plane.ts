@@ -11,6 +11,7 @@ import { newRateMemory } from "../rate-row.ts";
 import { sharedClockOffset } from "../shared-clock.ts";
 import type { SharedMemory, WorkerReport } from "../worker-protocol.ts";
 import { haveTurned, type WorkerRules, WorkerSeat } from "../worker-seat.ts";
+import { CommonMemory } from "./bridge/memory.ts";
 import { newFastwayCounters, readCounters, readTotals, type WorkerTotals } from "./counters.ts";
 import {
   type FastwayListener,
@@ -61,6 +62,8 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
   readonly #awaited = new Map<Seat, Awaited[]>();
   readonly #again = new Set<ReturnType<typeof setTimeout>>();
   /** Counted by workers that have died. */
+  /** What the workers share; null where there is only one. */
+  #common: CommonMemory | null = null;
   readonly #before: WorkerTotals = readTotals(newFastwayCounters(0));
   #config: Config;
   #settings: object = {};
@@ -82,13 +85,22 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
     const clock_offset_ms = sharedClockOffset(libc);
     const pulses = newPulses(workers);
     const rates = newRateMemory({ keys: 1, workers: 1 });
+    const { clients_max, servers_max } = section;
+    const common = workers > 1
+      ? new CommonMemory({ libc, workers, clients_max, servers_max })
+      : null;
+    this.#common = common;
     for (let seat = 0; seat < workers; seat++) {
-      const counters = newFastwayCounters(section.clients_max + section.servers_max);
+      const counters = newFastwayCounters(clients_max + servers_max);
       const memory: SharedMemory = {
         counters: new Float64Array(0),
         pulses,
         rates,
-        fastway: { counters, generations: this.#generations },
+        fastway: {
+          counters,
+          generations: this.#generations,
+          bridge: common && common.forWorker(seat),
+        },
       };
       const place = { seat, rates_seat: 0, rates_seats: 1 };
       const owner = {
@@ -194,14 +206,16 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
     return this.#closing ??= this.#close();
   }
 
-  /** One worker has all virtual connections. */
+  /** Several on the same ports need sockets that may share one. */
   get #workers(): number {
-    return 1;
+    const { fastway, gateway } = this.#config;
+    return fastway!.ReusePort ? gateway.tcp_workers : 1;
   }
 
   async #close(): Promise<void> {
     for (const timer of this.#again) clearTimeout(timer);
     await Promise.all(this.#seats.map(({ seat }) => seat.close()));
+    this.#common?.close();
   }
 
   /** Has every worker listen; the first one finds the port where any will do. */
@@ -209,6 +223,7 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
     let port = 0;
     let where = at;
     for (const of of this.#seats) {
+      if (!listens(of, at)) continue;
       port = await this.#open(of, side, where);
       if (where.kind === "tcp") where = { ...where, port };
     }
@@ -259,6 +274,7 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
 
   #lost(of: Seat, error: string): void {
     this.#replaced++;
+    this.#renewCommon(of);
     for (const [endpoint, row] of of.endpoints) {
       this.#of.delete(endpoint);
       const counters = { ...readCounters(of.counters, row), ...NOTHING_NOW };
@@ -285,7 +301,11 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
   #resume(of: Seat): void {
     const order: FastwayOrder = { type: "serving", is_serving: this.#is_serving };
     of.seat.send({ type: "fastway", order });
-    for (const { side, at } of this.#listens) void this.#listenAgain(of, side, at);
+    // Others may have been replaced since it was started.
+    for (const other of this.#seats) if (other !== of) this.#relink(of, other);
+    for (const { side, at } of this.#listens) {
+      if (listens(of, at)) void this.#listenAgain(of, side, at);
+    }
   }
 
   async #listenAgain(of: Seat, side: FastwaySide, at: FastwayListen): Promise<void> {
@@ -305,6 +325,23 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
     }
   }
 
+  /** What the worker that has died shared with the others is made anew for the next one. */
+  #renewCommon(of: Seat): void {
+    const common = this.#common;
+    if (common === null) return;
+    common.renew(of.seat.place.seat);
+    for (const one of this.#seats) {
+      one.memory.fastway!.bridge = common.forWorker(one.seat.place.seat);
+      if (one !== of) this.#relink(one, of);
+    }
+  }
+
+  #relink(of: Seat, other: Seat): void {
+    if (this.#common === null) return;
+    const relinked = this.#common.relinked(of.seat.place.seat, other.seat.place.seat);
+    of.seat.tell({ type: "fastway", order: { type: "relink", relinked } });
+  }
+
   #tell(endpoint: number, order: FastwayOrder): void {
     this.#of.get(endpoint)?.seat.tell({ type: "fastway", order });
   }
@@ -312,6 +349,11 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
   #tellAll(order: FastwayOrder): void {
     for (const { seat } of this.#seats) seat.tell({ type: "fastway", order });
   }
+}
+
+/** A Unix socket has one listener; what comes by it meets everybody from there. */
+function listens({ seat }: Seat, { kind }: FastwayListen): boolean {
+  return kind === "tcp" || seat.place.seat === 0;
 }
 
 /** What nobody has any more whose worker has died. */

@@ -6,7 +6,7 @@ import { ownPulse, runWorker, WorkerChannel, workerStart } from "../worker-chann
 import { FastwayLoop } from "./loop.ts";
 import type { FastwayWorkerSettings } from "./protocol.ts";
 
-const { channel: port, settings, memory } = workerStart<FastwayWorkerSettings>();
+const { channel: port, settings, memory, place } = workerStart<FastwayWorkerSettings>();
 if (memory.fastway === undefined) throw new Error("A fastway worker needs a table of its own");
 const libc = openLibc();
 const channel = new WorkerChannel({ libc, channel: port });
@@ -14,5 +14,13 @@ const pulse = ownPulse(libc);
 const wheel = new TimerWheel({ now_ms: performance.now() });
 runWorker(
   channel,
-  new FastwayLoop({ libc, channel, settings, memory: memory.fastway, pulse, wheel }),
+  new FastwayLoop({
+    libc,
+    channel,
+    settings,
+    memory: memory.fastway,
+    pulse,
+    wheel,
+    worker: place.seat,
+  }),
 );

@@ -11,6 +11,7 @@
  * A record is never split: where one does not fit before the end of the memory, a record of type SKIP
  * fills the rest. So none may be larger than half of the ring. Numbers are in the machine's own order.
  */
+import { Block } from "../pieces.ts";
 
 const TAIL = 0;
 const HEAD = 16;
@@ -189,6 +190,18 @@ export class RingReader extends RingMemory {
 
   tellReacted(count: number): void {
     Atomics.store(this.header, REACTED, count | 0);
+  }
+}
+
+/** A ring's records as a block from which frames are sent where they are. */
+export class RingBlock extends Block {
+  readonly view: DataView;
+  /** The gateway's own commands go by the worker's other batch. */
+  commands_to = 0;
+
+  constructor({ bytes }: { bytes: Uint8Array }) {
+    super(bytes);
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 }
 
