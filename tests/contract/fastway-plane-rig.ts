@@ -11,7 +11,22 @@ import { Inbox } from "../harness/inbox.ts";
 export const RIG_KEY = "test";
 
 export type FastwayKeys = NonNullable<z.input<typeof configSchema>["fastway"]>;
+type PlaneOptions = ConstructorParameters<typeof WorkerFastwayPlane>[0];
 type EventOf<T extends FastwayEvent["type"]> = Extract<FastwayEvent, { type: T }>;
+
+/** Its ids begin where it is told. */
+class NumberedPlane extends WorkerFastwayPlane {
+  readonly #first_id: number;
+
+  constructor(options: PlaneOptions & { first_id: number }) {
+    super(options);
+    this.#first_id = options.first_id;
+  }
+
+  override get settings(): object {
+    return { ...super.settings, first_id: this.#first_id };
+  }
+}
 
 export class FastwayRig {
   readonly plane: FastwayPlane;
@@ -24,10 +39,12 @@ export class FastwayRig {
     this.ports = ports;
   }
 
-  static async start(fastway: FastwayKeys = {}): Promise<FastwayRig> {
+  /** `first_id`: of clients and of virtual connections. */
+  static async start(fastway: FastwayKeys = {}, { first_id = 1 } = {}): Promise<FastwayRig> {
     const events = new Inbox<FastwayEvent>();
-    const plane = new WorkerFastwayPlane({
+    const plane = new NumberedPlane({
       config: configOf(fastway),
+      first_id,
       listener: (event) => events.push(event),
     });
     try {

@@ -12,6 +12,8 @@ export type Group = Frame[];
 export interface ModelOptions {
   client_conn_max?: number;
   packet_bytes_max?: number;
+  /** The first client's and the first virtual connection's. */
+  first_id?: number;
 }
 
 export interface ModelCounts {
@@ -59,10 +61,13 @@ export class FastwayModel {
   readonly virtual = new Map<number, readonly [ModelPeer, ModelPeer]>();
   /** Whether dials are taken. */
   is_serving = true;
-  #client_id = 0;
-  #virtual_id = 0;
+  #client_id: number;
+  #virtual_id: number;
 
-  constructor({ client_conn_max = 16, packet_bytes_max = 512 * 1024 }: ModelOptions = {}) {
+  constructor(
+    { client_conn_max = 16, packet_bytes_max = 512 * 1024, first_id = 1 }: ModelOptions = {},
+  ) {
+    this.#client_id = this.#virtual_id = first_id - 1;
     this.client_conn_max = client_conn_max;
     this.packet_bytes_max = packet_bytes_max;
   }

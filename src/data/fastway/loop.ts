@@ -103,7 +103,7 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
     const { bridge: shared } = memory;
     const bridge = this.#bridge = shared && new Bridge({ context, memory: shared, worker });
     const directory = bridge?.directory ?? new Directory();
-    const place = { worker, workers: bridge?.workers ?? 1 };
+    const place = { worker, workers: bridge?.workers ?? 1, from: settings.first_id };
     const switchboard = this.#switchboard = new Switchboard({
       batch,
       directory,

@@ -54,6 +54,8 @@ export interface FastwayWorkerSettings extends ProxyRules, AdmissionOptions {
   client: FastwaySideSettings;
   server: FastwaySideSettings;
   pool: PoolSettings;
+  /** Where the ids of clients and of virtual connections begin, for tests of their wrap; 1 otherwise. */
+  first_id?: number;
 }
 
 /** The memory for what cannot be passed on at once; see `chunk-pool.ts`. */
