@@ -27,6 +27,7 @@ import { Broadcasts } from "./control/broadcasts.ts";
 import { ControlServer } from "./control/server.ts";
 import { type GatewayState, portState, ServerStatusReport } from "./control/status.ts";
 import { Telemetry } from "./control/telemetry.ts";
+import type { FastwaySnapshot } from "./data/fastway/plane.ts";
 import {
   isStreamReport,
   type Plane,
@@ -38,6 +39,7 @@ import {
 import { RateBook } from "./data/rate-book.ts";
 import { hostOf } from "./data/remote.ts";
 import { srtPortRange } from "./data/srt/plane.ts";
+import type { ThreadAnswer, ThreadProbe } from "./data/thread-probe.ts";
 import { type PlaneFactories, PLANES } from "./gateway/plane-factories.ts";
 import { Reloads } from "./gateway/reloads.ts";
 import { servedPorts } from "./gateway/served-ports.ts";
@@ -80,6 +82,9 @@ export interface GatewaySnapshot {
   waiting_requests: number;
   port_state: PerPlane<PortCounts>;
   planes: PlaneSnapshot[];
+  /** The planes of front doors; null where they are not served. */
+  rlx1: PlaneSnapshot | null;
+  fastway: FastwaySnapshot | null;
 }
 
 export class Gateway {
@@ -339,6 +344,8 @@ export class Gateway {
       waiting_requests: this.#broker.snapshot().waiting,
       port_state: portState(this.#pools),
       planes: [this.#planes.zmq.snapshot(), this.#planes.srt.snapshot()],
+      rlx1: this.#rlx1?.plane.snapshot() ?? null,
+      fastway: this.#fastway?.plane.snapshot() ?? null,
     };
   }
 
@@ -357,6 +364,23 @@ export class Gateway {
       this.#fastway?.plane.beat(within_ms) ?? true,
     ]);
     return turned.every(Boolean);
+  }
+
+  /** Looks into every data worker; see {@link ThreadProbe}. */
+  async probe(probe: ThreadProbe): Promise<ThreadAnswer[]> {
+    const { zmq, srt } = this.#planes;
+    const [tcp, of_srt, v1, fastway] = await Promise.all([
+      zmq.probe(probe),
+      srt.probe(probe),
+      this.#rlx1?.plane.probe(probe) ?? [],
+      this.#fastway?.plane.probe(probe) ?? [],
+    ]);
+    return [
+      ...fastway,
+      ...tcp,
+      ...of_srt,
+      ...v1.map((one) => ({ ...one, thread: `rlx1 ${one.thread}` })),
+    ];
   }
 
   #listener(kind: PlaneKind): PlaneListener {

@@ -4,10 +4,12 @@ import { type AccessFiles, readAccessFiles } from "../access/access-files.ts";
 import type { LoadedConfig, Wishes } from "../config/load.ts";
 import { loadWithFiles } from "../config/load-with-files.ts";
 import { ConfigError } from "../config/problem.ts";
-import { LogOpenError, type OpenLog, openLog } from "../observe/log.ts";
+import type { Config } from "../config/schema.ts";
+import { type Log, LogOpenError, type OpenLog, openLog } from "../observe/log.ts";
 import { PRODUCT_VERSION, PROTOCOL_VERSION, runtimeVersion } from "../version.ts";
 import { EXIT } from "./exit-code.ts";
 import type { Surroundings } from "./program.ts";
+import type { ProcessSubject } from "./fastway-process/fastway-process.ts";
 import { Service } from "./service.ts";
 import { takeServiceEnvironment } from "./service-environment.ts";
 import { ServiceNotifier } from "./service-notifier.ts";
@@ -77,7 +79,21 @@ export async function start(
       describe: () => statusLine(gateway.snapshot()),
     }),
   });
-  return await service.run();
+  const habits = await processHabits(config, log, gateway);
+  habits?.start();
+  try {
+    return await service.run();
+  } finally {
+    habits?.close();
+  }
+}
+
+/** fastway's files and its signal, where fastway is served; loaded only there. */
+async function processHabits({ fastway }: Config, log: Log, gateway: ProcessSubject) {
+  const folder = fastway?.process_folder ?? "";
+  if (folder === "") return null;
+  const { FastwayProcess } = await import("./fastway-process/fastway-process.ts");
+  return new FastwayProcess({ folder, pid: process.pid, log, host: process, gateway });
 }
 
 /** What is taken as it is and probably not meant so. */

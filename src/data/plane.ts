@@ -10,6 +10,7 @@
 
 import type { Config } from "../config/schema.ts";
 import type { AdmissionLimit } from "./admission.ts";
+import type { Probed } from "./thread-probe.ts";
 import type { Bottleneck } from "./bottleneck.ts";
 
 /** The planes of V4. "zmq" is plain TCP and keeps its historical label on the wire. */
@@ -276,7 +277,7 @@ export interface PlaneSnapshot {
   loop_lag_ms: (number | null)[];
 }
 
-export interface Plane {
+export interface Plane extends Probed {
   readonly kind: PlaneKind;
   /** Whether a session may wish for a passphrase of its own; known once the plane has started. */
   readonly encrypts_single_sessions?: boolean;

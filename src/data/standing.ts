@@ -12,6 +12,7 @@
  */
 import type { Config } from "../config/schema.ts";
 import type { ByteRate, PlaneEvent, PlaneKind, PlaneSnapshot, RejectStatus } from "./plane.ts";
+import type { Probed } from "./thread-probe.ts";
 
 /** Who an end of a standing port is, in the words of its hello. */
 export type StandingRole = "FE" | "BE";
@@ -87,7 +88,7 @@ export interface StandingCounters {
   bytes_down: number;
 }
 
-export interface StandingPlane {
+export interface StandingPlane extends Probed {
   start(): Promise<void>;
   /** Resolves when a hello would be answered; rejects with a `PortOpenError`. */
   openStanding(port: number, settings: StandingSettings): Promise<void>;

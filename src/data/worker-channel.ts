@@ -8,6 +8,7 @@ import type { FastwayOrder } from "./fastway/protocol.ts";
 import type { PlaneEvent } from "./plane.ts";
 import { Pulse } from "./pulse.ts";
 import { sharedClockOffset } from "./shared-clock.ts";
+import { ThreadProbes } from "./thread-probe.ts";
 import type { TimerWheel } from "./timer-wheel.ts";
 import { RateGate, RateGates } from "./rate-gate.ts";
 import { RateRow } from "./rate-row.ts";
@@ -76,6 +77,7 @@ export class WorkerChannel {
   readonly #libc: Libc;
   readonly #port: MessagePort;
   readonly #count = new Uint8Array(8);
+  readonly #probes = new ThreadProbes();
   /** What waits for the next {@link flush}. */
   #reports: WorkerReport[] = [];
 
@@ -142,6 +144,8 @@ export class WorkerChannel {
         return orders.apply(command.settings);
       case "ping":
         return this.report({ type: "pong" });
+      case "probe":
+        return this.report({ type: "probed", result: this.#probes.carryOut(command.probe) });
       case "stop":
         return orders.stop();
       default:

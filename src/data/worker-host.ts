@@ -4,6 +4,7 @@ import { clearTimeout, setTimeout } from "node:timers";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Libc } from "../../ffi/libc/mod.ts";
 import { type WorkerName, workerUrl } from "../workers.ts";
+import type { ProbeResult, ThreadProbe } from "./thread-probe.ts";
 import type { SharedMemory, WorkerCommand, WorkerPlace, WorkerReport } from "./worker-protocol.ts";
 
 /** A worker that has been told to stop does so within a second or two: SRT has last messages to send. */
@@ -30,6 +31,8 @@ export class WorkerHost {
   #stopping = false;
   #down = false;
   #ping: { asked_ms: number; answered: Promise<void>; answer: () => void } | null = null;
+  /** Who waits for an answer, in the order of their asking, in which the worker answers. */
+  readonly #probing: ((result: ProbeResult | null) => void)[] = [];
   #settle: { resolve: () => void; reject: (error: Error) => void } | null = null;
 
   constructor(options: WorkerHostOptions) {
@@ -74,6 +77,15 @@ export class WorkerHost {
     return this.#ping.answered;
   }
 
+  /** Resolves with null when the worker has died. */
+  probe(probe: ThreadProbe): Promise<ProbeResult | null> {
+    if (this.#down) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      this.#probing.push(resolve);
+      this.send({ type: "probe", probe });
+    });
+  }
+
   /** How long the worker has owed an answer to {@link ping}, ms; 0 where it owes none. */
   get silent_ms(): number {
     return this.#ping ? performance.now() - this.#ping.asked_ms : 0;
@@ -115,6 +127,8 @@ export class WorkerHost {
       else this.#end();
     } else if (report.type === "pong") {
       this.#answered();
+    } else if (report.type === "probed") {
+      this.#probing.shift()?.(report.result);
     } else {
       this.#options.onReport(report);
     }
@@ -138,6 +152,7 @@ export class WorkerHost {
     if (this.#down) return;
     this.#down = true;
     this.#answered();
+    for (const answer of this.#probing.splice(0)) answer(null);
     this.#channel?.close();
     if (this.#eventfd >= 0) this.#options.libc.close(this.#eventfd);
     void this.#worker?.terminate();

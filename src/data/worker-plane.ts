@@ -24,6 +24,7 @@ import {
 import { RateBook, RateBookFull } from "./rate-book.ts";
 import { newPulses } from "./pulse.ts";
 import { sharedClockOffset } from "./shared-clock.ts";
+import type { ThreadAnswer, ThreadProbe } from "./thread-probe.ts";
 import type {
   OpenOrder,
   SharedMemory,
@@ -221,6 +222,11 @@ export class WorkerPlane implements Plane, WorkerSeatOwner, WorkerRules {
     if (this.#seats.length === 0) return false;
     const answer = await haveTurned(this.#seats, within_ms);
     return answer || this.#closing !== null;
+  }
+
+  async probe(probe: ThreadProbe): Promise<ThreadAnswer[]> {
+    const answers = await Promise.all(this.#seats.map((seat) => seat.probe(probe)));
+    return answers.filter((answer) => answer !== null);
   }
 
   close(): Promise<void> {

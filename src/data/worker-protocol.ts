@@ -6,6 +6,7 @@ import type { FastwayOrder, FastwayReport } from "./fastway/protocol.ts";
 import type { PlaneEvent, Reservation } from "./plane.ts";
 import type { RateMemory } from "./rate-row.ts";
 import type { StandingEvent, StandingSettings } from "./standing.ts";
+import type { ProbeResult, ThreadProbe } from "./thread-probe.ts";
 
 /** To the worker, as lists. Each is followed by a write to the worker's eventfd, which wakes it. */
 export type WorkerCommand =
@@ -19,6 +20,8 @@ export type WorkerCommand =
   | { type: "settings"; settings: object }
   /** To be answered by `pong` as soon as the loop has turned. */
   | { type: "ping" }
+  /** To be answered by `probed`. */
+  | { type: "probe"; probe: ThreadProbe }
   | { type: "stop" };
 
 /** A reservation as a worker is told of it. */
@@ -51,6 +54,7 @@ export type WorkerReport =
   | { type: "standing"; event: StandingReport }
   | { type: "fastway"; event: FastwayReport }
   | { type: "pong" }
+  | { type: "probed"; result: ProbeResult }
   /** The last word: orderly after `stop`, with an error when the loop broke. */
   | { type: "down"; error: string | null };
 

@@ -7,6 +7,7 @@ import { clearTimeout, setTimeout } from "node:timers";
 import type { Libc } from "../../ffi/libc/mod.ts";
 import type { WorkerName } from "../workers.ts";
 import { HANGS_AFTER_MS, longestTurn } from "./pulse.ts";
+import type { ThreadAnswer, ThreadProbe } from "./thread-probe.ts";
 import { WorkerHost } from "./worker-host.ts";
 import type { SharedMemory, WorkerCommand, WorkerPlace, WorkerReport } from "./worker-protocol.ts";
 
@@ -88,6 +89,13 @@ export class WorkerSeat {
   async ping(): Promise<void> {
     await this.#ready;
     await this.#host.ping();
+  }
+
+  /** Null where there is no worker, or it has died meanwhile. */
+  async probe(probe: ThreadProbe): Promise<ThreadAnswer | null> {
+    const { worker, place } = this.#options;
+    const result = this.#up ? await this.#host.probe(probe) : null;
+    return result && { thread: `${worker} ${place.seat}`, ...result };
   }
 
   /** The longest turn of the last second, ms; null where the worker hangs or is not there. */

@@ -3,6 +3,7 @@
  * virtual connections between them that only the workers know one by one.
  */
 import type { Config } from "../../config/schema.ts";
+import type { Probed } from "../thread-probe.ts";
 import type { WorkerTotals } from "./counters.ts";
 import type { EndpointCounters, FastwayReport, FastwaySide } from "./protocol.ts";
 
@@ -35,7 +36,7 @@ export interface FastwaySnapshot {
   loop_lag_ms: (number | null)[];
 }
 
-export interface FastwayPlane {
+export interface FastwayPlane extends Probed {
   /** Resolves when both sides can connect; rejects with a {@link FastwayListenError}. */
   start(): Promise<FastwayPorts>;
   /** Has the workers take connections from the Unix sockets as well; see `FastwayListen`. */

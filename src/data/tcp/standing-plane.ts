@@ -12,6 +12,7 @@ import type {
   StandingPlane,
   StandingSettings,
 } from "../standing.ts";
+import type { ThreadAnswer, ThreadProbe } from "../thread-probe.ts";
 import { WorkerPlane } from "../worker-plane.ts";
 import type { StandingReport } from "../worker-protocol.ts";
 import { tcpSettings } from "./plane.ts";
@@ -100,6 +101,10 @@ export class TcpStandingPlane implements StandingPlane {
 
   beat(within_ms: number): Promise<boolean> {
     return this.#workers.beat(within_ms);
+  }
+
+  probe(probe: ThreadProbe): Promise<ThreadAnswer[]> {
+    return this.#workers.probe(probe);
   }
 
   close(): Promise<void> {

@@ -94,6 +94,10 @@ export class FakePlane implements Plane {
     return Promise.resolve(true);
   }
 
+  probe(): Promise<never[]> {
+    return Promise.resolve([]);
+  }
+
   close(): Promise<void> {
     this.closed = true;
     for (const port of [...this.open_ports.keys()]) this.end(port, "released");

@@ -109,6 +109,10 @@ export class FakeFastwayPlane implements FastwayPlane {
     return { workers: this.loop_lag_ms.length, workers_replaced: 0, loop_lag_ms: this.loop_lag_ms };
   }
 
+  probe(): Promise<never[]> {
+    return Promise.resolve([]);
+  }
+
   beat(): Promise<boolean> {
     return Promise.resolve(this.loop_lag_ms.every((lag) => lag !== null));
   }

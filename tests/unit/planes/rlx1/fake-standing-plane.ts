@@ -82,6 +82,10 @@ export class FakeStandingPlane implements StandingPlane {
     return Promise.resolve(true);
   }
 
+  probe(): Promise<never[]> {
+    return Promise.resolve([]);
+  }
+
   close(): Promise<void> {
     for (const port of [...this.ports.keys()]) this.lose(port, "released");
     return Promise.resolve();
