@@ -84,7 +84,12 @@ class JoinedProfile {
       this.#look(ids.get(sample) ?? root);
     }
     const rest_us = Math.max(0, endTime - startTime - elapsed_us);
-    this.#pass(rest_us, samples.length === 0 ? 0 : LOOK_US, idle.id);
+    if (samples.length > 0) this.#pass(rest_us, LOOK_US, idle.id);
+    else {
+      // The tools want one sample at least.
+      this.#look(idle.id);
+      this.#since_us = rest_us;
+    }
     profile.endTime += elapsed_us + rest_us;
   }
 
