@@ -80,6 +80,7 @@ export class FastwayProcess {
     const { host, log } = this.#options;
     // Before the number can be read: without this the signal would end the process.
     host.on(SIGNAL, this.#signalled);
+    this.#debugger.start();
     this.#lag.start();
     const folder = this.#folder.path;
     try {

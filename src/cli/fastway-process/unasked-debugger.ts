@@ -12,22 +12,27 @@ const WATCH_MS = 2000;
 
 export class UnaskedDebugger {
   readonly #onClosed: (url: string) => void;
+  #is_wanted = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor({ onClosed }: { onClosed: (url: string) => void }) {
     this.#onClosed = onClosed;
   }
 
-  /** To be called for every signal. */
+  /** Before any signal. */
+  start(): void {
+    this.#is_wanted = urlOf() !== undefined;
+  }
+
+  /** To be called for every signal; the debugger may be open already, or open soon. */
   expect(): void {
-    const inspector = process.getBuiltinModule("node:inspector");
-    // Still that of an earlier signal, or one that is wanted.
-    if (this.#timer !== undefined || inspector.url() !== undefined) return;
+    if (this.#is_wanted) return;
+    this.close();
     const until = performance.now() + WATCH_MS;
     this.#timer = setInterval(() => {
-      const url = inspector.url();
+      const url = urlOf();
       if (url !== undefined) {
-        inspector.close();
+        process.getBuiltinModule("node:inspector").close();
         this.#onClosed(url);
       }
       if (url !== undefined || performance.now() > until) this.close();
@@ -39,4 +44,9 @@ export class UnaskedDebugger {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
+}
+
+/** Undefined where no debugger is open. */
+function urlOf(): string | undefined {
+  return process.getBuiltinModule("node:inspector").url();
 }
