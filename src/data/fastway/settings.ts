@@ -1,4 +1,5 @@
 /** The rules of the fastway workers, from the configuration. */
+import { fastwayServerKey } from "../../config/fastway-section.ts";
 import type { Config } from "../../config/schema.ts";
 import { commonSettings } from "../worker-settings.ts";
 import type { FastwayWorkerSettings, SnetSettings } from "./protocol.ts";
@@ -26,7 +27,7 @@ export function fastwaySettings(
     unproven_prefix,
     packet_bytes_max: section.MaxPacket,
     handshake_timeout_ms: HANDSHAKE_MS,
-    server_key: section.ServerAuthKey || section.ServerAuthPassword,
+    server_key: fastwayServerKey(section),
     client_token: section.client_auth === "token",
     client: {
       virtual_max: section.ClientMaxConn,

@@ -9,6 +9,7 @@ import { banChange } from "../ban-change.ts";
 import { newPulses } from "../pulse.ts";
 import { newRateMemory } from "../rate-row.ts";
 import { sharedClockOffset } from "../shared-clock.ts";
+import type { ThreadAnswer, ThreadProbe } from "../thread-probe.ts";
 import type { SharedMemory, WorkerReport } from "../worker-protocol.ts";
 import { haveTurned, type WorkerRules, WorkerSeat } from "../worker-seat.ts";
 import { CommonMemory } from "./bridge/memory.ts";
@@ -200,6 +201,11 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
     if (this.#seats.length === 0) return false;
     const turned = await haveTurned(this.#seats.map(({ seat }) => seat), within_ms);
     return turned || this.#closing !== null;
+  }
+
+  async probe(probe: ThreadProbe): Promise<ThreadAnswer[]> {
+    const answers = await Promise.all(this.#seats.map(({ seat }) => seat.probe(probe)));
+    return answers.filter((answer) => answer !== null);
   }
 
   close(): Promise<void> {
