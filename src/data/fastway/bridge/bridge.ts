@@ -83,6 +83,7 @@ export class Bridge implements Neighbours {
       switchboard: host.switchboard,
       totals: host.totals,
       board: this.#board,
+      endpoint: (number) => host.endpoint(number),
       local: (side, key) => this.#local(side, key),
       record: (link, type, words, at) => this.#record(link, type, words, at),
     };

@@ -1,8 +1,8 @@
 /**
  * What another worker has for endpoints of this one. Frames go on to them straight from the ring's
  * memory, in runs; commands among them (see `records.ts`) make and end the routes of this worker on
- * their way. A frame for a virtual connection that has ended here goes no further: the other worker
- * has been told already, and its endpoint will be.
+ * their way. A message for a virtual connection that has ended here goes no further, and the other
+ * worker is told so.
  */
 import {
   ACCEPT,
@@ -35,8 +35,8 @@ export interface InboxOwner {
   closed(route: Route): void;
   /** A dial of a server of this worker's has been answered. */
   answered(server_endpoint: number, client_id: number): void;
-  /** A frame for a virtual connection that is no more. */
-  late(): void;
+  /** A message for a virtual connection that is no more. */
+  late(id: number): void;
   /** Any record but FRAMES, at a place in words. */
   record(type: number, words: Uint32Array, at: number): void;
 }
@@ -139,7 +139,7 @@ export class Inbox {
         if (run_frames === 0) run_from = at;
         run_frames++;
       } else {
-        if (id !== 0) this.#owner.late();
+        if (id !== 0) this.#owner.late(id);
         if (run_frames > 0) this.#batch.add(this.#local!, run_from, at, run_frames);
         run_frames = 0;
       }
@@ -159,7 +159,7 @@ export class Inbox {
     }
     const passes = id === 0 ? this.#command(chain.block.bytes, chain.from) : this.#isOpen(id);
     if (passes) return this.#batch.addChain(local!, chain);
-    if (id !== 0) this.#owner.late();
+    if (id !== 0) this.#owner.late(id);
     this.#pool.giveChain(chain);
   }
 

@@ -12,11 +12,12 @@ import type { Outlet, Route } from "../outlet.ts";
 import type { FastwaySide } from "../protocol.ts";
 import type { Switchboard } from "../switchboard.ts";
 import type { Board } from "./board.ts";
+import { EndedRoutes } from "./ended-routes.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
 import type { RingPair } from "./memory.ts";
 import { Outbox } from "./outbox.ts";
 import { PendingDials } from "./pending-dials.ts";
-import { ASK, DIAL, highWord, lowWord, OVER } from "./records.ts";
+import { ASK, DIAL, highWord, LATE, lowWord, OVER } from "./records.ts";
 import { RemoteOutlet, type RemoteOutletOwner } from "./remote-outlet.ts";
 import { RingBlock, RingReader, RingWriter } from "./ring.ts";
 
@@ -31,6 +32,8 @@ export interface LinkContext {
   readonly board: Board;
   /** An endpoint of this worker's that takes part. */
   local(side: FastwaySide, key: number): Endpoint | null;
+  /** By its number. */
+  endpoint(number: number): Endpoint | null;
   /** A record that is none of the link's own. */
   record(link: Link, type: number, words: Uint32Array, at: number): void;
 }
@@ -51,6 +54,10 @@ export class Link implements InboxOwner, RemoteOutletOwner {
   };
   readonly #fallen: RemoteOutlet[] = [];
   readonly #dials = new PendingDials();
+  readonly #ended = new EndedRoutes();
+  /** Messages that came too late, and are to be told of. */
+  #late_id = 0;
+  #late_messages = 0;
   /** Who waits until the ring has room again. */
   readonly #held = new Set<Endpoint>();
   #asked = 0;
@@ -131,6 +138,7 @@ export class Link implements InboxOwner, RemoteOutletOwner {
     const { reader } = this.#inbox;
     if (!reader.waits) return false;
     this.#inbox.receive();
+    this.#tellLate();
     if (reader.release()) this.#shared.board.wake(this.worker);
     return true;
   }
@@ -168,6 +176,7 @@ export class Link implements InboxOwner, RemoteOutletOwner {
     this.#inbox.close();
     ({ writer: this.#writer, outbox: this.#outbox, inbox: this.#inbox } = this.#open(rings));
     this.#asked = 0;
+    this.#late_messages = 0;
     this.#fallen.length = 0;
     const { switchboard, context } = this.#shared;
     const outlets = Object.values(this.#outlets).flatMap((known) => [...known.values()]);
@@ -209,6 +218,13 @@ export class Link implements InboxOwner, RemoteOutletOwner {
     this.#fallen.push(outlet);
   }
 
+  routeEnded(outlet: RemoteOutlet, route: Route): void {
+    if (outlet.routes.size === 0) this.unused(outlet);
+    const local = outlet === route.client ? route.server : route.client;
+    this.#ended.add(route.id, (local as Endpoint).facts.endpoint);
+  }
+
+  /** It need not be known any more. */
   unused(outlet: RemoteOutlet): void {
     const outlets = this.#outlets[outlet.side];
     if (outlets.get(outlet.key) === outlet) outlets.delete(outlet.key);
@@ -248,12 +264,15 @@ export class Link implements InboxOwner, RemoteOutletOwner {
     this.#dials.remove(server_endpoint, client_id);
   }
 
-  late(): void {
-    this.#shared.totals.unknown_total++;
+  late(id: number): void {
+    if (id !== this.#late_id) this.#tellLate();
+    this.#late_id = id;
+    this.#late_messages++;
   }
 
   record(type: number, words: Uint32Array, at: number): void {
-    this.#shared.record(this, type, words, at);
+    if (type === LATE) this.#heardLate(words[at], words[at + 1]);
+    else this.#shared.record(this, type, words, at);
   }
 
   /** Every virtual connection between an endpoint of this worker's and the other worker is over. */
@@ -264,6 +283,21 @@ export class Link implements InboxOwner, RemoteOutletOwner {
       switchboard.release(route);
       context.batch.command(local, CLOSE, route.id);
     }
+  }
+
+  #tellLate(): void {
+    if (this.#late_messages > 0) this.send(LATE, [this.#late_id, this.#late_messages]);
+    this.#late_messages = 0;
+  }
+
+  /** Messages that an endpoint of this worker's has sent have met their virtual connection's end. */
+  #heardLate(id: number, messages: number): void {
+    const { context, totals, switchboard } = this.#shared;
+    totals.unknown_total += messages;
+    const endpoint = switchboard.route(id) === null ? this.#ended.find(id) : null;
+    const sender = endpoint === null ? null : this.#shared.endpoint(endpoint);
+    if (sender === null) return;
+    for (let i = 0; i < messages; i++) context.batch.command(sender, CLOSE, id);
   }
 
   #isNeededBy(endpoint: Endpoint): boolean {

@@ -16,6 +16,9 @@
  *            an endpoint of the sender's names a virtual connection that the sender does not have, but
  *            the receiver may; to be answered by
  *   ANSWER   the same, with u32 is known in the place of the first nothing
+ *   LATE     u32 connID, u32 how many
+ *            so many messages have come for a virtual connection that had ended meanwhile: whoever sent
+ *            them gets a Close for each, as for any message that goes nowhere.
  *   RETURN   a connection for an snet session of the receiver's; see `handed-return.ts`
  *
  * A key names an endpoint: a client by its id, a server by its endpoint's number, because several
@@ -28,7 +31,8 @@ export const OVER = 2;
 export const DIAL = 3;
 export const ASK = 4;
 export const ANSWER = 5;
-export const RETURN = 6;
+export const LATE = 6;
+export const RETURN = 7;
 
 /** Before the bytes of FRAMES, and all of OVER. */
 export const KEY_BYTES = 16;

@@ -16,8 +16,8 @@ export interface RemoteOutletOwner {
   sendFrames(to: RemoteOutlet, batch: Batch): boolean;
   /** Nothing more can be sent to it: its virtual connections with this worker are to end. */
   fell(outlet: RemoteOutlet): void;
-  /** It has no virtual connection any more. */
-  unused(outlet: RemoteOutlet): void;
+  /** A virtual connection of it has ended. */
+  routeEnded(outlet: RemoteOutlet, route: Route): void;
 }
 
 export interface RemoteOutletOptions {
@@ -62,7 +62,7 @@ export class RemoteOutlet implements Dialler, FarKey {
 
   routeEnded(route: Route): void {
     this.routes.delete(route);
-    if (this.routes.size === 0) this.owner.unused(this);
+    this.owner.routeEnded(this, route);
   }
 
   deliver(batch: Batch): void {
