@@ -14,6 +14,8 @@ export interface BurstOptions {
   random: Random;
   /** Of each talker. */
   writes: number;
+  /** The rig has several workers. */
+  several?: boolean;
 }
 
 /**
@@ -30,11 +32,15 @@ async function settled(talkers: readonly Talker[], find: () => string[]): Promis
 }
 
 /** Clients and servers that talk at once; then some leave at once, and the others must be told. */
-export async function oneBurst({ rig, random, writes }: BurstOptions): Promise<string[]> {
+export async function oneBurst(
+  { rig, random, writes, several = false }: BurstOptions,
+): Promise<string[]> {
   const server_ids = Array.from({ length: random.int(1, 3) }, (_, i) => i + 1);
+  const body_bytes_max = random.pick([20, 400, 400, 10_000]);
   const talkers = new Map<Talker, EndpointFacts>();
   const join = async (remotes: number[], connect: (of: Talker) => Promise<FastwayPeer>) => {
-    const talker = new Talker({ random: new Random(random.int(0, 2 ** 32 - 1)), remotes });
+    const seed = random.int(0, 2 ** 32 - 1);
+    const talker = new Talker({ random: new Random(seed), remotes, body_bytes_max });
     talker.start(await connect(talker));
     await talker.peer.settled();
     const facts = await rig.facts(talker.peer);
@@ -52,7 +58,7 @@ export async function oneBurst({ rig, random, writes }: BurstOptions): Promise<s
   }
   const all = [...talkers.keys()];
   await Promise.all(all.map((talker) => talker.talk(writes)));
-  const found = await settled(all, () => discrepancies(all));
+  const found = await settled(all, () => discrepancies(all, { several }));
   await rig.totalsUntil({ virtual: all.flatMap(({ open }) => open).length / 2 });
 
   const leaving = all.filter(() => random.next() < 0.5);

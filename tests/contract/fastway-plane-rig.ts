@@ -39,11 +39,14 @@ export class FastwayRig {
     this.ports = ports;
   }
 
-  /** `first_id`: of clients and of virtual connections. */
-  static async start(fastway: FastwayKeys = {}, { first_id = 1 } = {}): Promise<FastwayRig> {
+  /** `first_id`: of clients and of virtual connections. Several workers share the two ports. */
+  static async start(
+    fastway: FastwayKeys = {},
+    { first_id = 1, workers = 1 } = {},
+  ): Promise<FastwayRig> {
     const events = new Inbox<FastwayEvent>();
     const plane = new NumberedPlane({
-      config: configOf(fastway),
+      config: configOf(fastway, workers),
       first_id,
       listener: (event) => events.push(event),
     });
@@ -110,9 +113,11 @@ export class FastwayRig {
   }
 }
 
-export function configOf(fastway: FastwayKeys) {
+export function configOf(fastway: FastwayKeys, workers: number) {
   return configSchema.parse({
+    gateway: { tcp_workers: workers },
     fastway: {
+      ReusePort: workers > 1,
       ClientAddr: "127.0.0.1:0",
       ServerAddr: "127.0.0.1:0",
       ServerAuthKey: RIG_KEY,

@@ -59,24 +59,26 @@ for (
   });
 }
 
-describe("all at once", () => {
-  const BURSTS = 25;
-  const WRITES = 40;
+for (const [workers, bursts] of [[1, 20], [3, 15]]) {
+  describe(`all at once, with ${workers} of workers`, () => {
+    const WRITES = 40;
 
-  test(`${BURSTS} bursts: no message lost, repeated, reordered or changed`, async () => {
-    const master = announcedRandom("fastway's bursts");
-    const rig = await FastwayRig.start();
-    try {
-      for (let burst = 0; burst < BURSTS; burst++) {
-        const random = new Random(burst === 0 ? master.seed : master.int(0, 2 ** 32 - 1));
-        const found = await oneBurst({ rig, random, writes: WRITES });
-        if (found.length > 0) {
-          throw new Error(`burst ${burst}, RELAYX_SEED=${random.seed}:\n  ${found.join("\n  ")}`);
+    test(`${bursts} bursts: no message lost, repeated, reordered or changed`, async () => {
+      const master = announcedRandom(`fastway's bursts, ${workers} of workers`);
+      const rig = await FastwayRig.start({ ClientSendChanSize: 100_000 }, { workers });
+      try {
+        for (let burst = 0; burst < bursts; burst++) {
+          const random = new Random(burst === 0 ? master.seed : master.int(0, 2 ** 32 - 1));
+          const found = await oneBurst({ rig, random, writes: WRITES, several: workers > 1 });
+          if (found.length > 0) {
+            const where = `burst ${burst}, RELAYX_SEED=${random.seed}`;
+            throw new Error(`${where}:\n  ${found.join("\n  ")}`);
+          }
+          rig.events.items.length = 0;
         }
-        rig.events.items.length = 0;
+      } finally {
+        await rig.close();
       }
-    } finally {
-      await rig.close();
-    }
+    });
   });
-});
+}
