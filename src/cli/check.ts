@@ -5,6 +5,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { loadWithFiles } from "../config/load-with-files.ts";
 import { formatPortRange, portCount } from "../config/port-range.ts";
 import { CommandExit, EXIT } from "./exit-code.ts";
+import { formatListenAddress, type ListenAddress } from "../config/fastway-section.ts";
 import { rlx1Ranges } from "../config/rlx1-section.ts";
 import type { Surroundings } from "./program.ts";
 
@@ -37,7 +38,7 @@ export function summary({ config, source }: LoadedConfig): string {
   const sink = logging.output === "console" ? "the console" : logging.file_path;
   return `${source ?? "the defaults"}: valid; control ${host}:${control}${tls_summary}, ` +
     `TCP ports ${formatPortRange(zeromq.port_range)} (${portCount(zeromq.port_range)}), ` +
-    `${srtSummary(config)}, ` + rlx1Summary(config) +
+    `${srtSummary(config)}, ` + rlx1Summary(config) + fastwaySummary(config) +
     `log ${logging.level} as ${logging.format} to ${sink}`;
 }
 
@@ -50,6 +51,22 @@ function rlx1Summary({ rlx1, gateway }: LoadedConfig["config"]): string {
     : ` with control port ${rlx1.control_port}`;
   return `relay_X v1${own} on TCP ports ${formatPortRange(zmq)} and ${formatPortRange(srt)} ` +
     `(${portCount(zmq) + portCount(srt)}), `;
+}
+
+/** Where fastway is served, where it is. */
+function fastwaySummary({ fastway }: LoadedConfig["config"]): string {
+  if (fastway === undefined) return "";
+  const { ClientAddr, ServerAddr, client_tls_addr, server_tls_addr } = fastway;
+  const both = (plain: ListenAddress, tls: ListenAddress | undefined) =>
+    addressText(plain) + (tls === undefined ? "" : ` and ${addressText(tls)} (TLS)`);
+  return `fastway for clients on ${both(ClientAddr, client_tls_addr)}, for servers on ` +
+    `${both(ServerAddr, server_tls_addr)}, `;
+}
+
+function addressText({ host, port }: ListenAddress): string {
+  return port === 0
+    ? `any free port of ${host || "all addresses"}`
+    : formatListenAddress({ host: host || "*", port });
 }
 
 /** Where sessions and named streams are served over SRT. */

@@ -16,7 +16,6 @@ type SizeKey = Extract<
   | "MemPoolPageSize"
   | "client_queue_size_max"
   | "server_queue_size_max"
-  | "pool_size_max"
 >;
 
 /** One size may not be greater than another. */
@@ -32,6 +31,23 @@ function within(part: SizeKey, whole: SizeKey): CrossCheck {
         allowed: `fastway.${part} of at most fastway.${whole}`,
       };
     },
+  };
+}
+
+/** The memory of each worker must be able to hold a page, and a message of the greatest size. */
+function poolTooSmall({ fastway, gateway }: Config): Finding {
+  if (fastway === undefined) return null;
+  const workers = fastway.ReusePort ? gateway.tcp_workers : 1;
+  const key = fastway.MaxPacket > fastway.MemPoolPageSize ? "MaxPacket" : "MemPoolPageSize";
+  if (fastway[key] * workers <= fastway.pool_size_max) return null;
+  const shared = workers === 1 ? "" : ` for ${workers} workers (gateway.tcp_workers)`;
+  return {
+    path: ["fastway", "pool_size_max"],
+    code: "limit_exceeded",
+    found:
+      `fastway.pool_size_max ${formatSize(fastway.pool_size_max)}${shared} with fastway.${key} ` +
+      formatSize(fastway[key]),
+    allowed: `at least ${formatSize(fastway[key] * workers)}, or a smaller fastway.${key}`,
   };
 }
 
@@ -116,11 +132,19 @@ function tlsWithoutCertificate({ fastway, tls }: Config): Finding {
 export const FASTWAY_CHECKS: readonly CrossCheck[] = [
   within("MemPoolMinChunk", "MemPoolMaxChunk"),
   within("MemPoolMaxChunk", "MemPoolPageSize"),
-  within("MemPoolPageSize", "pool_size_max"),
-  // A queue, and the memory for all of them, must be able to hold one message of the greatest size.
+  // A queue must be able to hold one message of the greatest size.
   within("MaxPacket", "client_queue_size_max"),
   within("MaxPacket", "server_queue_size_max"),
-  within("MaxPacket", "pool_size_max"),
+  {
+    keys: [
+      "fastway.pool_size_max",
+      "fastway.MaxPacket",
+      "fastway.MemPoolPageSize",
+      "fastway.ReusePort",
+      "gateway.tcp_workers",
+    ],
+    check: poolTooSmall,
+  },
   {
     keys: ["fastway.ServerAuthKey", "fastway.ServerAuthPassword"],
     check: ({ fastway }) => {

@@ -87,7 +87,7 @@ class JoinedProfile {
     if (samples.length > 0) this.#pass(rest_us, LOOK_US, idle.id);
     else {
       // The tools want one sample at least.
-      this.#look(idle.id);
+      this.#rest(idle.id);
       this.#since_us = rest_us;
     }
     profile.endTime += elapsed_us + rest_us;
@@ -100,8 +100,14 @@ class JoinedProfile {
       return;
     }
     this.#since_us += awake_us;
-    this.#look(idle);
+    this.#rest(idle);
     this.#since_us = delta_us - awake_us;
+  }
+
+  /** A sample that nobody has taken, and so nobody has counted. */
+  #rest(id: number): void {
+    this.#look(id);
+    this.profile.nodes[id - 1].hitCount! += 1;
   }
 
   #look(id: number): void {

@@ -124,3 +124,14 @@ describe("what is wrong ends it with 2", () => {
     expect(stderr).not.toContain("hunter2");
   });
 });
+
+test("relayx check says where fastway is served", async () => {
+  const { stdout } = await relayx(["check"], {
+    RELAYX_FASTWAY_CLIENTADDR: ":8880",
+    RELAYX_FASTWAY_SERVERADDR: "[::1]:0",
+  });
+  expect(stdout).toContain(
+    "fastway for clients on *:8880, for servers on any free port of ::1, ",
+  );
+  expect((await relayx(["check"])).stdout).not.toContain("fastway");
+});

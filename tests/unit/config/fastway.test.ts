@@ -217,7 +217,14 @@ describe("rules between keys", () => {
       "the pool",
       { pool_size_max: "1M", MemPoolPageSize: "2M" },
       {},
-      "MemPoolPageSize",
+      "pool_size_max",
+      "limit_exceeded",
+    ],
+    [
+      "the pool of each worker",
+      { pool_size_max: "4M", ReusePort: true },
+      { gateway: { tcp_workers: 5 } },
+      "pool_size_max",
       "limit_exceeded",
     ],
     ["queues", { client_queue_size_max: "64K" }, {}, "client_queue_size_max", "limit_exceeded"],
@@ -271,6 +278,12 @@ describe("rules between keys", () => {
 
   test.each<[string, Section, Record<string, Section>]>([
     ["equal sizes", { MemPoolMinChunk: "64K", MemPoolMaxChunk: "64K", MemPoolPageSize: "64K" }, {}],
+    [
+      "a page for each worker",
+      { pool_size_max: "4M", ReusePort: true },
+      { gateway: { tcp_workers: 4 } },
+    ],
+    ["many workers of sessions", { pool_size_max: "1M" }, { gateway: { tcp_workers: 4 } }],
     ["a queue of one message", { client_queue_size_max: "512K" }, {}],
     ["any free port twice", { ClientAddr: ":0", ServerAddr: ":0" }, {}],
     ["one port on two networks", { ClientAddr: "10.0.0.1:8", ServerAddr: "10.0.0.2:8" }, {}],

@@ -91,6 +91,9 @@ describe("threads in one profile", () => {
     const joined = joinProfiles([{ thread: "main", profile: gap }]);
     expectTree(joined);
     expect(times(joined)).toEqual({ c: 2000, "(idle)": 998_000 });
+    const idle = joined.nodes.find(({ callFrame }) => callFrame.functionName === "(idle)")!;
+    // Between the two looks at c, and after them.
+    expect(idle.hitCount).toBe(2);
   });
 });
 
