@@ -14,8 +14,6 @@ export interface BurstOptions {
   random: Random;
   /** Of each talker. */
   writes: number;
-  /** The rig has several workers. */
-  several?: boolean;
 }
 
 /**
@@ -33,7 +31,7 @@ async function settled(talkers: readonly Talker[], find: () => string[]): Promis
 
 /** Clients and servers that talk at once; then some leave at once, and the others must be told. */
 export async function oneBurst(
-  { rig, random, writes, several = false }: BurstOptions,
+  { rig, random, writes }: BurstOptions,
 ): Promise<string[]> {
   const server_ids = Array.from({ length: random.int(1, 3) }, (_, i) => i + 1);
   const body_bytes_max = random.pick([20, 400, 400, 10_000]);
@@ -58,7 +56,7 @@ export async function oneBurst(
   }
   const all = [...talkers.keys()];
   await Promise.all(all.map((talker) => talker.talk(writes)));
-  const found = await settled(all, () => discrepancies(all, { several }));
+  const found = await settled(all, () => discrepancies(all));
   await rig.totalsUntil({ virtual: all.flatMap(({ open }) => open).length / 2 });
 
   const leaving = all.filter(() => random.next() < 0.5);

@@ -69,7 +69,7 @@ for (const [workers, bursts] of [[1, 20], [3, 15]]) {
       try {
         for (let burst = 0; burst < bursts; burst++) {
           const random = new Random(burst === 0 ? master.seed : master.int(0, 2 ** 32 - 1));
-          const found = await oneBurst({ rig, random, writes: WRITES, several: workers > 1 });
+          const found = await oneBurst({ rig, random, writes: WRITES });
           if (found.length > 0) {
             const where = `burst ${burst}, RELAYX_SEED=${random.seed}`;
             throw new Error(`${where}:\n  ${found.join("\n  ")}`);

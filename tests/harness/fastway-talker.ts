@@ -182,11 +182,9 @@ function filling(conn_id: number, number: number): number {
 /**
  * What does not add up between talkers that have nothing more to get. Each side of an ended virtual
  * connection has one Close; and each message was passed on, or came too late and was answered with a
- * Close more. Of `several` workers one may have passed a message on to another that knew already that
- * the connection was over: there is no answer to that, for the Close is on its way. Whoever closes
- * alone has had all passed on that it sent before.
+ * Close more. Whoever closes alone has had all passed on that it sent before.
  */
-export function discrepancies(talkers: readonly Talker[], { several = false } = {}): string[] {
+export function discrepancies(talkers: readonly Talker[]): string[] {
   const found = talkers.flatMap(({ faults }) => faults);
   const sides = new Map<number, { talker: Talker; account: Account }[]>();
   for (const talker of talkers) {
@@ -204,7 +202,7 @@ export function discrepancies(talkers: readonly Talker[], { several = false } = 
     }
     const is_over = both.some(({ account }) => account.closes > 0);
     for (const [one, other] of [both, both.toReversed()]) {
-      const wrong = discrepancy(one.account, other.account, is_over, several);
+      const wrong = discrepancy(one.account, other.account, is_over);
       if (wrong) found.push(`${one.talker.peer.name}: ${wrong}, ${conn_id}`);
     }
   }
@@ -215,13 +213,11 @@ function discrepancy(
   { sent, closes, sent_before_close }: Account,
   other: Account,
   is_over: boolean,
-  several: boolean,
 ): string | null {
   const lost = sent - other.received;
   const said = `${closes} closes, ${sent} sent, ${other.received} arrived`;
   if (!is_over) return closes === 0 && lost === 0 ? null : `${said}, though it is open`;
-  const least = several ? 1 : 1 + lost;
-  if (closes < least || closes > 1 + lost) return said;
+  if (closes !== 1 + lost) return said;
   if (sent_before_close === null || other.sent_before_close !== null) return null;
   return other.received === sent_before_close
     ? null
