@@ -1,5 +1,5 @@
 /** fastway, where it is served: its figures, and the table of who is connected by it. */
-import { fillId, makeButton, makeSubjectLink, textCell } from "./cells.js";
+import { fillId, makeButton, makeLines, makeSubjectLink, textCell } from "./cells.js";
 import { el, setText } from "./dom.js";
 import { bytes, count, counted, duration, rate } from "./format.js";
 import { PagedTable } from "./paged-table.js";
@@ -92,8 +92,10 @@ export class FastwayView {
     for (const side of /** @type {const} */ (["client", "server"])) {
       const { messages_in, messages_out, bytes_in, bytes_out } = figures.carried[side];
       this.#figures[`${side}s`](
-        `${count(messages_in)} in, ${count(messages_out)} out`,
-        `${bytes(bytes_in)} in, ${bytes(bytes_out)} out`,
+        count(messages_in + messages_out),
+        `${count(messages_in)} in, ${bytes(bytes_in)}; ${count(messages_out)} out, ${
+          bytes(bytes_out)
+        }`,
       );
     }
     this.#figures.memory(
@@ -189,7 +191,10 @@ function figure(label, messages, bps) {
     lively: true,
     descending_first: true,
     sort: bps,
-    make: textCell((one) => bps(one) === 0 ? "–" : `${count(messages(one))}/s, ${rate(bps(one))}`),
+    make: (cell) => {
+      const fill = makeLines(cell);
+      return (one) => fill(bps(one) === 0 ? ["–"] : [`${count(messages(one))}/s`, rate(bps(one))]);
+    },
   };
 }
 

@@ -4,7 +4,12 @@
  * told together at its end, so that strangers who connect again and again drown nobody.
  */
 import type { LimitReached } from "../../access/limits.ts";
-import type { EndpointFacts, FastwayReport, FastwaySide } from "../../data/fastway/protocol.ts";
+import type {
+  EndpointFacts,
+  EndpointOver,
+  FastwayReport,
+  FastwaySide,
+} from "../../data/fastway/protocol.ts";
 import type { Log, LogFields } from "../../observe/log.ts";
 import type { RepeatedLines } from "../../observe/repeated-lines.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -50,6 +55,7 @@ export class Lines {
         lasted_ms: Date.now() - since_unix_ms,
       },
       "an endpoint is over",
+      FAULTS.has(reason) ? "warn" : "info",
     );
   }
 
@@ -110,16 +116,28 @@ export class Lines {
     );
   }
 
-  #tell(fields: LogFields & { status: string }, message: string): void {
+  #tell(
+    fields: LogFields & { status: string },
+    message: string,
+    level: "info" | "warn" = "info",
+  ): void {
     const second = Math.floor(performance.now() / SECOND_MS);
     if (second !== this.#second) {
       this.#second = second;
       this.#lines = 0;
     }
-    if (++this.#lines <= LINES_MAX) this.#log.info(fields, message);
-    else this.#repeated.info(`${fields.status} ${String(fields.reason)}`, fields, message);
+    if (++this.#lines <= LINES_MAX) this.#log[level](fields, message);
+    else this.#repeated[level](`${fields.status} ${String(fields.reason)}`, fields, message);
   }
 }
+
+/** Ends that are somebody's mistake, or a bound that may be too low. */
+const FAULTS: ReadonlySet<EndpointOver> = new Set([
+  "protocol_error",
+  "queue_full",
+  "memory_full",
+  "plane_failed",
+]);
 
 /** Bounds that are in the section `fastway`; the others are in `data`. */
 const OURS: ReadonlySet<string> = new Set([

@@ -46,6 +46,7 @@ test("whoever comes and goes is in the log with what it has carried", async () =
   plane.carry(server, { bytes_in: 100, bytes_out: 50, messages_in: 2, messages_out: 1 });
   plane.over(server, "protocol_error", "a Length of 3");
   expect(linesOf("fastway_over")).toMatchObject([{
+    level: "warn",
     reason: "protocol_error",
     detail: "a Length of 3",
     id: "7",
