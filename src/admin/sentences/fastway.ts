@@ -19,6 +19,7 @@ const ENDS: Readonly<Record<string, string>> = {
 const REFUSALS: Readonly<Record<string, string>> = {
   handshake_error: "it did not prove in time that it knows the servers' key",
   snet_error: "its handshake of snet, or its return to a session, was not right",
+  snet_unknown: "it wanted to return to a session of snet that is over",
   proxy_error: "the proxy in front did not say where it comes from",
   token_missing: "its first frame was no token, which fastway.client_auth asks for",
   draining: "the gateway lets nobody in at the moment",

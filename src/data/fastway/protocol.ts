@@ -110,6 +110,11 @@ export type FastwayRefusal =
   | "handshake_error"
   /** snet: a handshake or a return that cannot be. */
   | "snet_error"
+  /**
+   * snet: a return to a session that is over. Honest peers do so after a restart of the gateway, or
+   * when they have been away for too long.
+   */
+  | "snet_unknown"
   | "proxy_error"
   /** No Token as the first frame where one is asked for. */
   | "token_missing"

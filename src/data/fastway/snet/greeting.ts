@@ -41,6 +41,8 @@ interface Step {
   done: (message: Uint8Array) => void;
 }
 
+type SnetRefusal = "snet_error" | "snet_unknown";
+
 /**
  * The arrival's stream for as long as the handshake goes on, so that whatever closes the arrival also
  * takes back what a return holds.
@@ -187,7 +189,7 @@ export class SnetGreeting implements Stream, StreamOwner {
         this.#step = null;
         return;
       }
-      return this.#refuseReturn(`return to session ${id}, which is not there`);
+      return this.#refuseReturn(`return to session ${id}, which is not there`, "snet_unknown");
     }
     const { key } = session;
     if (!timingSafeEqual(proof, snetProof(provenOfReturn(message), key))) {
@@ -208,7 +210,9 @@ export class SnetGreeting implements Stream, StreamOwner {
   #comeBack(session: SnetSession, pending: PendingReturn): void {
     const arrival = this.#arrival;
     const { remote, address, socket } = arrival;
-    if (session.is_over) return this.#refuse(`return to session ${session.id}, which has ended`);
+    if (session.is_over) {
+      return this.#refuse(`return to session ${session.id}, which has ended`, "snet_unknown");
+    }
     this.#step = null;
     this.#returning = null;
     arrival.handOver();
@@ -231,13 +235,13 @@ export class SnetGreeting implements Stream, StreamOwner {
   }
 
   /** Without a word. */
-  #refuse(detail: string): void {
-    this.#arrival.refuse("snet_error", detail);
+  #refuse(detail: string, status: SnetRefusal = "snet_error"): void {
+    this.#arrival.refuse(status, detail);
   }
 
-  #refuseReturn(detail: string): void {
+  #refuseReturn(detail: string, status?: SnetRefusal): void {
     this.#send(refusedAnswer());
-    this.#refuse(detail);
+    this.#refuse(detail, status);
   }
 
   /** So few bytes always find room in a new socket; a connection that has none is broken. */

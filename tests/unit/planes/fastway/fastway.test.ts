@@ -170,6 +170,8 @@ test("wrong proofs count as failures of their address, until it is banned", asyn
   for (let time = 0; time < 3; time++) {
     plane.refuse("client", "draining", "192.0.2.10:1");
     plane.refuse("client", "proxy_error", "192.0.2.10:1");
+    // As everybody behind one address does after a restart.
+    plane.refuse("client", "snet_unknown", "192.0.2.10:1");
   }
   expect(log.statuses().filter((status) => status === "banned")).toHaveLength(1);
 });

@@ -179,7 +179,7 @@ test("a session that was ended is not there for a return, nor for one that is un
   stream.close();
   expect([socket.is_closed, rig.sessions.count]).toEqual([true, 0]);
   arrival.socket.send(peer.resume(answer));
-  expect(arrival.refusal).toBe("snet_error: return to session 1, which has ended");
+  expect(arrival.refusal).toBe("snet_unknown: return to session 1, which has ended");
   expect(returning(rig, peer, 3).answer.equals(Buffer.alloc(24))).toBe(true);
   expect([stream.read(nothing), listener.heard]).toEqual([STREAM_OVER, []]);
 });
