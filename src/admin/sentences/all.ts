@@ -1,6 +1,7 @@
 /** A sentence for every word that the log has in `status`. */
 import type { RecordedEvent } from "../../observe/event.ts";
 import { FASTWAY } from "./fastway.ts";
+import { FASTWAY_PROCESS } from "./fastway-process.ts";
 import { FIRST_GENERATION } from "./first-generation.ts";
 import { GATEWAY } from "./gateway.ts";
 import { PAIRING } from "./pairing.ts";
@@ -17,6 +18,7 @@ export const SENTENCES: Sentences = Object.freeze({
   ...STREAMS,
   ...FIRST_GENERATION,
   ...FASTWAY,
+  ...FASTWAY_PROCESS,
   ...GATEWAY,
 });
 
