@@ -36,6 +36,8 @@ export class Sender {
   /** Sends an outlet's stretches, from this one on. */
   send(batch: Batch, first: number): SendOutcome {
     let at = first;
+    // A stream that has taken only a part tells of more room when it has refused to take any.
+    let is_asked = true;
     while (at >= 0) {
       if (this.queue.bytes > 0 || !isOnePiece(batch.chain[at])) {
         const is_blocked = this.queue.bytes > 0;
@@ -50,8 +52,13 @@ export class Sender {
       const { stream, pieces } = this.#options;
       const written = stream.write(pieces);
       if (written === STREAM_OVER) return this.#lose(batch, at, "gone");
+      is_asked = written < 0 || written === pieces.total_bytes;
       at = this.#passOver(batch, { at, end, written: Math.max(0, written) });
       if (at === MEMORY_FULL) return "memory_full";
+    }
+    if (!is_asked) {
+      const outcome = this.drain();
+      if (outcome !== null) return outcome;
     }
     this.#tell();
     return this.#isOverfull() ? this.drain() ?? (this.#isOverfull() ? "queue_full" : null) : null;
@@ -68,7 +75,6 @@ export class Sender {
       if (written === STREAM_OVER) return "gone";
       if (written < 0) break;
       counters.sent(written, queue.consume(written));
-      if (written < pieces.total_bytes) break;
     }
     this.#tell();
     return null;
