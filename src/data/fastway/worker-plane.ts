@@ -62,9 +62,9 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
   readonly #of = new Map<number, Seat>();
   readonly #awaited = new Map<Seat, Awaited[]>();
   readonly #again = new Set<ReturnType<typeof setTimeout>>();
-  /** Counted by workers that have died. */
   /** What the workers share; null where there is only one. */
   #common: CommonMemory | null = null;
+  /** Counted by workers that have died. */
   readonly #before: WorkerTotals = readTotals(newFastwayCounters(0));
   #config: Config;
   #settings: object = {};

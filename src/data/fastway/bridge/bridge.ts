@@ -138,7 +138,7 @@ export class Bridge implements Neighbours {
 
   /** Others find nobody here from now on. */
   close(): void {
-    if (this.#host === null) return;
+    if (this.#links.length === 0) return;
     this.#board.setUp(this.worker, 0);
     this.#context.poller.forget(this.#memory.eventfds[this.worker]);
     for (const link of this.#links) link?.close();
