@@ -1,4 +1,5 @@
 /** `relayx fastway`: stands in for the original program of that name, with its command line. */
+import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import type { Environment, Flag } from "../config/environment.ts";
 import type { Wishes } from "../config/load.ts";
@@ -12,7 +13,8 @@ Without --config_path nothing but fastway's two listeners can be reached from el
 port is any free one of this machine (127.0.0.1), and there is no admin port. Variables set what they
 always set; RELAYX_ADMIN_PORT=8080 brings the page, the metrics and "relayx status", and
 RELAYX_FASTWAY_SERVERAUTHKEY is a key that others on this machine do not see, unlike one given here.
-With --config_path the file says all of it, and the flags go before it.
+With -ReusePort there are as many workers as the machine has cores, at most 4; RELAYX_GATEWAY_TCP_WORKERS
+is another number. With --config_path the file says all of it, and the flags go before it.
 
 As the original does, it writes fastway.pid to the folder it is started in, and on SIGUSR1 carries out
 the command in fastway.cmd there:
@@ -44,12 +46,22 @@ export function wishesOf(flags: readonly Flag[], env: Environment): Wishes {
     section: "fastway",
     flags,
     without_file: {
-      gateway: { bind_address: "127.0.0.1", tcp_port: 0 },
+      gateway: { bind_address: "127.0.0.1", tcp_port: 0, tcp_workers: workersFor(flags, env) },
       zeromq: { port_range: rangeBeside(flags, env) },
       admin: { port: "off" },
       logging: { output: "console" },
     },
   };
+}
+
+/** More would be of use only where the game servers need no core of the machine themselves. */
+const WORKERS_MAX = 4;
+
+/** The original had ReusePort for the use of more cores, and no other parameter for it. */
+function workersFor(flags: readonly Flag[], env: Environment): number {
+  const given = flags.findLast(({ key }) => key === "ReusePort")?.text ??
+    env.RELAYX_FASTWAY_REUSEPORT;
+  return given === "true" ? Math.min(availableParallelism(), WORKERS_MAX) : 1;
 }
 
 const LISTENERS = ["ClientAddr", "ServerAddr", "client_tls_addr", "server_tls_addr"];

@@ -8,7 +8,7 @@ type Side = "Client" | "Server";
 
 /** `isSet` says whether a key is somebody's word, or a default. */
 export function fastwayWarnings(
-  { fastway, auth }: Config,
+  { fastway, auth, gateway }: Config,
   isSet: (key: string) => boolean,
 ): CrossFinding[] {
   if (fastway === undefined) return [];
@@ -21,6 +21,14 @@ export function fastwayWarnings(
       allowed:
         "better nothing: each worker has a pool of its own that nobody else takes from, so " +
         "that there is nothing to lock and no kind of lock to choose",
+    });
+  }
+  if (fastway.ReusePort && gateway.tcp_workers === 1) {
+    findings.push({
+      keys: ["fastway.ReusePort"],
+      code: "one_worker",
+      found: "true with gateway.tcp_workers 1, so that one worker serves all of fastway",
+      allowed: "better a gateway.tcp_workers of as many cores as it may use, or false",
     });
   }
   if (auth.mode !== "open" && fastway.client_auth === "off") {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Command } from "commander";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { normaliseArguments } from "../../../src/cli/arguments.ts";
 import { addParameters, givenFlags, PARAMETERS } from "../../../src/cli/fastway-flags.ts";
@@ -89,6 +89,18 @@ describe("what else listens", () => {
     expect(config.logging.output).toBe("console");
     expect(config.rlx1).toBeUndefined();
     expect(configOf("", { RELAYX_ADMIN_PORT: "8080" }).config.admin.port).toBe(8080);
+  });
+
+  test("several workers with ReusePort, one without", () => {
+    const cores = Math.min(4, availableParallelism());
+    expect(configOf("").config.gateway.tcp_workers).toBe(1);
+    expect(configOf("-ReusePort=false").config.gateway.tcp_workers).toBe(1);
+    expect(configOf("-ReusePort").config.gateway.tcp_workers).toBe(cores);
+    const env = { RELAYX_FASTWAY_REUSEPORT: "true" };
+    expect(configOf("", env).config.gateway.tcp_workers).toBe(cores);
+    expect(configOf("-ReusePort=0", env).config.gateway.tcp_workers).toBe(1);
+    const three = { ...env, RELAYX_GATEWAY_TCP_WORKERS: "3" };
+    expect(configOf("", three).config.gateway.tcp_workers).toBe(3);
   });
 
   test("ports of sessions make way", () => {

@@ -325,6 +325,13 @@ describe("warnings at the start", () => {
     expect(warnings(text(QUIET), { RELAYX_FASTWAY_MEMPOOLTYPE: "chan" })).toHaveLength(1);
   });
 
+  test("several workers on a port, of which there is one", () => {
+    const workers = (tcp_workers: number) =>
+      warnings(text({ ...QUIET, ReusePort: true }, { gateway: { tcp_workers } }));
+    expect(workers(1)).toEqual(["fastway.ReusePort one_worker"]);
+    expect(workers(2)).toEqual([]);
+  });
+
   test("clients that need no token where everybody else does", () => {
     expect(warnings(text(QUIET, tokens))).toEqual(["fastway.client_auth clients_unproven"]);
     expect(warnings(text({ ...QUIET, client_auth: "token" }, tokens))).toEqual([]);
