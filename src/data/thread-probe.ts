@@ -1,7 +1,7 @@
 /**
  * Looking into a data worker while it works: where it spends its time and what its memory holds. The
  * worker does it itself between two turns of its loop; a heap snapshot holds it up for as long as it
- * takes, some tens of milliseconds and more with much memory.
+ * takes, a tenth of a second and more with much memory.
  */
 import { join } from "node:path";
 import process from "node:process";
