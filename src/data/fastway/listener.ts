@@ -1,4 +1,5 @@
 /** Where connections of one side come to: a TCP port, or a door, which is a Unix socket. */
+import { rmSync } from "node:fs";
 import { type Libc, SystemCallError } from "../../../ffi/libc/mod.ts";
 import { AcceptLoop, type AcceptLoopOptions } from "../tcp/accept-loop.ts";
 import { boundPort, type ListenOn, listenOnTcp, listenOnUnix } from "../tcp/listening-socket.ts";
@@ -20,7 +21,7 @@ export class Listener {
       & Pick<AcceptLoopOptions, "take" | "starved">,
   ) {
     const { libc, poller, wheel } = context;
-    const fd = at.kind === "door" ? listenOnUnix(libc, at.path) : listen(libc, at);
+    const fd = at.kind === "door" ? listenAtDoor(libc, at.path) : listen(libc, at);
     this.port = at.kind === "door" ? 0 : boundPort(libc, fd);
     const now_ms = () => context.now_ms;
     this.#accepts = new AcceptLoop({ libc, poller, wheel, fd, now_ms, take, starved });
@@ -29,6 +30,12 @@ export class Listener {
   close(): void {
     this.#accepts.close();
   }
+}
+
+/** What a worker that died has left there would be in the way. */
+function listenAtDoor(libc: Libc, path: string): number {
+  rmSync(path, { force: true });
+  return listenOnUnix(libc, path);
 }
 
 /** Without a host on all addresses, of both families where the machine has both. */

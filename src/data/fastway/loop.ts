@@ -224,8 +224,10 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
       const port = this.#entrances[side].listen(at);
       report({ type: "listening", side, kind, port });
     } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      const { code, message } = error;
+      // A path that no Unix socket can have is a RangeError.
+      if (!(error instanceof SystemCallError || error instanceof RangeError)) throw error;
+      const { message } = error;
+      const code = error instanceof SystemCallError ? error.code : "EINVAL";
       report({ type: "listen_failed", side, kind, code, message });
     }
   }

@@ -2,7 +2,6 @@
  * The fastway plane on its workers: has them listen, knows which of them has which endpoint, and keeps
  * the promise that everybody who was told of gets exactly one end, also where a worker dies.
  */
-import { clearTimeout, setTimeout } from "node:timers";
 import { openLibc } from "../../../ffi/libc/mod.ts";
 import type { Config } from "../../config/schema.ts";
 import { banChange } from "../ban-change.ts";
@@ -16,7 +15,6 @@ import { CommonMemory } from "./bridge/memory.ts";
 import { newFastwayCounters, readCounters, readTotals, type WorkerTotals } from "./counters.ts";
 import {
   type FastwayListener,
-  FastwayListenError,
   type FastwayPlane,
   type FastwayPorts,
   type FastwaySnapshot,
@@ -28,10 +26,8 @@ import type {
   FastwayReport,
   FastwaySide,
 } from "./protocol.ts";
+import { type PlacedListener, SeatListeners } from "./seat-listeners.ts";
 import { fastwaySettings } from "./settings.ts";
-
-/** Between two attempts of a worker that replaced another to listen where that one has listened. */
-const LISTEN_AGAIN_MS = 500;
 
 /** One worker's place, and what is known of who is in it. */
 interface Seat {
@@ -40,16 +36,7 @@ interface Seat {
   readonly counters: Float64Array;
   /** Endpoints that have been told of, with the rows of their counters. */
   readonly endpoints: Map<number, number>;
-  /** How many have been in it before. */
-  lives: number;
-}
-
-/** A listener that has been ordered and not answered for. */
-interface Awaited {
-  side: FastwaySide;
-  kind: FastwayListen["kind"];
-  resolve: (port: number) => void;
-  reject: (error: FastwayListenError) => void;
+  readonly listeners: SeatListeners;
 }
 
 export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
@@ -57,11 +44,9 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
   readonly #seats: Seat[] = [];
   readonly #generations = new Int32Array(new SharedArrayBuffer(4));
   /** What every worker listens on, ports as the kernel gave them. */
-  readonly #listens: { side: FastwaySide; at: FastwayListen }[] = [];
+  readonly #listens: PlacedListener[] = [];
   /** Which worker has an endpoint. */
   readonly #of = new Map<number, Seat>();
-  readonly #awaited = new Map<Seat, Awaited[]>();
-  readonly #again = new Set<ReturnType<typeof setTimeout>>();
   /** What the workers share; null where there is only one. */
   #common: CommonMemory | null = null;
   /** Counted by workers that have died. */
@@ -122,7 +107,10 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
         memory,
         counters,
         endpoints: new Map(),
-        lives: 0,
+        listeners: new SeatListeners({
+          send: (order) => of.seat.send({ type: "fastway", order }),
+          failed: (error) => this.#listener({ type: "failed", error }),
+        }),
       };
       this.#seats.push(of);
     }
@@ -219,7 +207,7 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
   }
 
   async #close(): Promise<void> {
-    for (const timer of this.#again) clearTimeout(timer);
+    for (const { listeners } of this.#seats) listeners.close();
     await Promise.all(this.#seats.map(({ seat }) => seat.close()));
     this.#common?.close();
   }
@@ -230,21 +218,11 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
     let where = at;
     for (const of of this.#seats) {
       if (!listens(of, at)) continue;
-      port = await this.#open(of, side, where);
+      port = await of.listeners.open({ side, at: where });
       if (where.kind === "tcp") where = { ...where, port };
     }
     this.#listens.push({ side, at: where });
     return port;
-  }
-
-  #open(of: Seat, side: FastwaySide, at: FastwayListen): Promise<number> {
-    const opened = new Promise<number>((resolve, reject) => {
-      const awaited = this.#awaited.get(of) ?? [];
-      awaited.push({ side, kind: at.kind, resolve, reject });
-      this.#awaited.set(of, awaited);
-    });
-    of.seat.send({ type: "fastway", order: { type: "listen", side, at } });
-    return opened;
   }
 
   #heard(of: Seat, report: WorkerReport): void {
@@ -254,11 +232,8 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
   #hear(of: Seat, event: FastwayReport): void {
     switch (event.type) {
       case "listening":
-        return this.#answered(of, event)?.resolve(event.port);
-      case "listen_failed": {
-        const { side, code, message } = event;
-        return this.#answered(of, event)?.reject(new FastwayListenError(side, code, message));
-      }
+      case "listen_failed":
+        return of.listeners.hear(event);
       case "endpoint":
       case "token":
         of.endpoints.set(event.facts.endpoint, event.facts.row);
@@ -270,12 +245,6 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
         break;
     }
     this.#listener(event);
-  }
-
-  #answered(of: Seat, { side, kind }: Pick<Awaited, "side" | "kind">): Awaited | undefined {
-    const awaited = this.#awaited.get(of) ?? [];
-    const at = awaited.findIndex((one) => one.side === side && one.kind === kind);
-    return at < 0 ? undefined : awaited.splice(at, 1)[0];
   }
 
   #lost(of: Seat, error: string): void {
@@ -293,12 +262,9 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
       });
     }
     of.endpoints.clear();
-    of.lives++;
     add(this.#before, { ...readTotals(of.counters), ...NOTHING_HELD });
     of.counters.fill(0);
-    for (const { side, reject } of this.#awaited.get(of)?.splice(0) ?? []) {
-      reject(new FastwayListenError(side, "WORKER_DIED", "the worker died"));
-    }
+    of.listeners.lost();
     this.#listener({ type: "failed", error });
     void of.seat.ready.then(() => this.#resume(of));
   }
@@ -309,26 +275,7 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
     of.seat.send({ type: "fastway", order });
     // Others may have been replaced since it was started.
     for (const other of this.#seats) if (other !== of) this.#relink(of, other);
-    for (const { side, at } of this.#listens) {
-      if (listens(of, at)) void this.#listenAgain(of, side, at);
-    }
-  }
-
-  async #listenAgain(of: Seat, side: FastwaySide, at: FastwayListen): Promise<void> {
-    const { lives } = of;
-    try {
-      await this.#open(of, side, at);
-    } catch (error) {
-      const { code, message } = error as FastwayListenError;
-      // The next worker will be told of all listeners again.
-      if (code === "WORKER_DIED" || this.#closing) return;
-      this.#listener({ type: "failed", error: `Cannot listen for ${side}s again: ${message}` });
-      const timer = setTimeout(() => {
-        this.#again.delete(timer);
-        if (of.lives === lives) void this.#listenAgain(of, side, at);
-      }, LISTEN_AGAIN_MS);
-      this.#again.add(timer);
-    }
+    of.listeners.resume(this.#listens.filter(({ at }) => listens(of, at)));
   }
 
   /** What the worker that has died shared with the others is made anew for the next one. */
