@@ -73,8 +73,8 @@ export class PlainStream implements SocketStream, Watched {
   }
 
   limitUnacknowledged(bytes: number): void {
-    // The kernel doubles what it is told, for what it books beside the bytes.
-    this.#options.libc.setsockopt(this.fd, SOL_SOCKET, SO_SNDBUF, Int32Array.of(bytes), 4);
+    // The kernel doubles what it is told.
+    this.#options.libc.setsockopt(this.fd, SOL_SOCKET, SO_SNDBUF, Int32Array.of(bytes / 2), 4);
   }
 
   askForRoom(): void {

@@ -31,7 +31,7 @@ export interface Stream {
 export interface SocketStream extends Stream {
   /** Bytes that the kernel has taken and the peer's has not acknowledged (SIOCOUTQ); asks the kernel. */
   unacknowledgedBytes(): number;
-  /** Has the kernel take only about so many bytes ahead of the peer (SO_SNDBUF). */
+  /** Has the kernel take only so much ahead of the peer, with what it books beside (SO_SNDBUF). */
   limitUnacknowledged(bytes: number): void;
   /**
    * Has the owner told as soon as the kernel has room, although it has refused nothing: what epoll has

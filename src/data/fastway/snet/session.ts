@@ -159,7 +159,7 @@ export class SnetSession implements Stream, StreamOwner {
 
   /** The socket's: it may have brought something, have room, or be over. */
   streamReady(): void {
-    this.#outgoing.flush();
+    this.#outgoing.socketReady();
     this.owner.streamReady();
   }
 
