@@ -40,9 +40,12 @@ import { RateBook } from "./data/rate-book.ts";
 import { hostOf } from "./data/remote.ts";
 import { srtPortRange } from "./data/srt/plane.ts";
 import type { ThreadAnswer, ThreadProbe } from "./data/thread-probe.ts";
+import { DataSide } from "./gateway/data-side.ts";
+import { journalLimits } from "./gateway/journal-limits.ts";
 import { type PlaneFactories, PLANES } from "./gateway/plane-factories.ts";
 import { Reloads } from "./gateway/reloads.ts";
 import { servedPorts } from "./gateway/served-ports.ts";
+import { startAdmin } from "./gateway/start-admin.ts";
 import { startAccess, startControl, startFastway, startPlanes } from "./gateway/start-order.ts";
 import { Journal } from "./observe/journal.ts";
 import type { Log } from "./observe/log.ts";
@@ -107,6 +110,7 @@ export class Gateway {
   readonly #rlx1: Rlx1 | null;
   /** Likewise. */
   readonly #fastway: Fastway | null;
+  readonly #data: DataSide;
   /** What runs beside V4's sessions. */
   readonly #others: readonly OtherSessions[];
   readonly #operations: Operations;
@@ -144,7 +148,7 @@ export class Gateway {
     },
   ) {
     const { config } = options;
-    const log = this.#journal = new Journal({ log: options.log, ...remembered(config) });
+    const log = this.#journal = new Journal({ log: options.log, ...journalLimits(config) });
     this.#runtime = options.runtime ?? "";
     this.#logLinesLost = options.logLinesLost ?? (() => 0);
     const make = options.planes ?? PLANES.planes;
@@ -182,12 +186,7 @@ export class Gateway {
         }
         this.#rlx1?.orders.endSessions(alone, by);
       },
-      onBannedNetworks: (networks) => {
-        planes.zmq.setBans(networks);
-        planes.srt.setBans(networks);
-        this.#rlx1?.plane.setBans(networks);
-        this.#fastway?.plane.setBans(networks);
-      },
+      onBannedNetworks: (networks) => this.#data.setBans(networks),
     });
     const { accounts } = access;
     const sessions = this.#sessions = new SessionTable({
@@ -241,6 +240,7 @@ export class Gateway {
       refusing: () => this.#broker.refusing,
       makePlane: ({ listener }) => makeFastway({ config, listener }),
     });
+    this.#data = new DataSide({ planes, rlx1: this.#rlx1, fastway: this.#fastway });
     const others = this.#others = [this.#rlx1, this.#fastway].filter((one) => one !== null);
     this.#drain = new Drain({ broker: this.#broker, sessions, log, others });
     const telemetry = new Telemetry({ planes, sessions, log });
@@ -308,7 +308,20 @@ export class Gateway {
         },
         "the gateway serves",
       );
-      await this.#startAdmin();
+      await startAdmin({
+        config,
+        source: this.#operations,
+        journal: this.#journal,
+        setup: this.#setup,
+        runtime: this.#runtime,
+        logLinesLost: this.#logLinesLost,
+        // From this machine an operator can always come, to take back a ban of this machine as well.
+        isBanned: (address) => !isLoopback(address) && this.#access.isBanned(address),
+        onUnauthorized: (address) => this.#access.noteFailure(address, "admin_refused"),
+      }, {
+        isWanted: () => this.#state === "Running",
+        onMade: (admin) => this.#admin = admin,
+      });
       return { control_port };
     } catch (error) {
       await this.abort();
@@ -354,33 +367,13 @@ export class Gateway {
     return this.#config.gateway.shutdown_timeout;
   }
 
-  /** Whether every data worker turns: see {@link Plane.beat}. For the watchdog. */
-  async beat(within_ms: number): Promise<boolean> {
-    const { zmq, srt } = this.#planes;
-    const turned = await Promise.all([
-      zmq.beat(within_ms),
-      srt.beat(within_ms),
-      this.#rlx1?.plane.beat(within_ms) ?? true,
-      this.#fastway?.plane.beat(within_ms) ?? true,
-    ]);
-    return turned.every(Boolean);
+  /** For the watchdog; see {@link DataSide}. */
+  beat(within_ms: number): Promise<boolean> {
+    return this.#data.beat(within_ms);
   }
 
-  /** Looks into every data worker; see {@link ThreadProbe}. */
-  async probe(probe: ThreadProbe): Promise<ThreadAnswer[]> {
-    const { zmq, srt } = this.#planes;
-    const [tcp, of_srt, v1, fastway] = await Promise.all([
-      zmq.probe(probe),
-      srt.probe(probe),
-      this.#rlx1?.plane.probe(probe) ?? [],
-      this.#fastway?.plane.probe(probe) ?? [],
-    ]);
-    return [
-      ...fastway,
-      ...tcp,
-      ...of_srt,
-      ...v1.map((one) => ({ ...one, thread: `rlx1 ${one.thread}` })),
-    ];
+  probe(probe: ThreadProbe): Promise<ThreadAnswer[]> {
+    return this.#data.probe(probe);
   }
 
   #listener(kind: PlaneKind): PlaneListener {
@@ -396,7 +389,7 @@ export class Gateway {
   #apply(config: Config, files: AccessFiles): void {
     this.#config = config;
     this.#setLogLevel(config.logging.level);
-    this.#journal.apply(remembered(config));
+    this.#journal.apply(journalLimits(config));
     this.#admin?.apply(config);
     this.#streams.apply(config);
     this.#pools.zmq.resize(config.zeromq.port_range.first, config.zeromq.port_range.last);
@@ -412,34 +405,6 @@ export class Gateway {
     this.#broker.apply(config);
     // There may be more ports and more room than before.
     this.#broker.wake();
-  }
-
-  /** Loaded only now, when peers are served already, because its libraries take their time. */
-  async #startAdmin(): Promise<void> {
-    const config = this.#config;
-    if (config.admin.port === "off") return;
-    try {
-      const { Admin } = await import("./admin/admin.ts");
-      const { pageAssets } = await import("./admin/page-assets.ts");
-      // Somebody may have asked for the end meanwhile.
-      if (this.#state !== "Running") return;
-      this.#admin = new Admin({
-        config,
-        source: this.#operations,
-        journal: this.#journal,
-        setup: this.#setup,
-        runtime: this.#runtime,
-        logLinesLost: this.#logLinesLost,
-        assets: pageAssets(),
-        // From this machine an operator can always come, to take back a ban of this machine as well.
-        isBanned: (address) => !isLoopback(address) && this.#access.isBanned(address),
-        onUnauthorized: (address) => this.#access.noteFailure(address, "admin_refused"),
-      });
-      await this.#admin.start();
-    } catch (error) {
-      // Whoever relays must not stop relaying because nobody can look on.
-      this.#log.error({ status: "admin_error", error }, "the admin side cannot start");
-    }
   }
 
   async #close(reason: string): Promise<void> {
@@ -509,16 +474,6 @@ export class Gateway {
       port_state: portState(this.#pools),
     };
   }
-}
-
-/** How much of what happens is remembered. */
-function remembered({ admin, logging }: Config) {
-  const { events_max, events_size_max: events_bytes_max } = admin;
-  // Without an admin port nobody could ask.
-  const limits = admin.port === "off"
-    ? { events_max: 0, events_bytes_max: 0 }
-    : { events_max, events_bytes_max };
-  return { limits, keeps_debug: logging.level === "debug" };
 }
 
 /** Resolves with the promise or after the time, whichever is first. */

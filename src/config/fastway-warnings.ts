@@ -8,7 +8,7 @@ type Side = "Client" | "Server";
 
 /** `isSet` says whether a key is somebody's word, or a default. */
 export function fastwayWarnings(
-  { fastway, auth, gateway }: Config,
+  { fastway, auth, gateway, quotas }: Config,
   isSet: (key: string) => boolean,
 ): CrossFinding[] {
   if (fastway === undefined) return [];
@@ -37,6 +37,17 @@ export function fastwayWarnings(
       code: "clients_unproven",
       found: `"off" with auth.mode "${auth.mode}": fastway lets every client in all the same`,
       allowed: "better fastway.client_auth token, once its clients send one; old ones cannot",
+    });
+  }
+  const rates = (["principal", "address"] as const)
+    .map((kind) => `bytes_per_second_per_${kind}` as const)
+    .filter((key) => quotas[key] > 0);
+  if (rates.length > 0) {
+    findings.push({
+      keys: rates.map((key) => `quotas.${key}`),
+      code: "no_meaning",
+      found: `${rates.join(" and ")}, which no endpoint of fastway is held to`,
+      allowed: "bytes_per_day for fastway: its senders cannot be made to wait, only be ended",
     });
   }
   if (fastwayServerKey(fastway) === "" && !isLoopback(fastway.ServerAddr.host)) {

@@ -195,6 +195,7 @@ export class Fastway {
     if (found === undefined) return;
     found.facts = { ...found.facts, remote, address };
     this.#roster.setAway(found, false);
+    this.#registrar.move(found);
     this.#lines.back(found);
   }
 }

@@ -64,9 +64,21 @@ export class Registrar {
 
   /** Gives an endpoint that takes part its standing, or has it ended. */
   register(endpoint: Endpoint): void {
+    this.#register(endpoint, this.#principalOf(endpoint.facts));
+  }
+
+  /** It has come back: where from another address, the bans and limits of that one are its now. */
+  move(endpoint: Endpoint): void {
+    const { standing, facts } = endpoint;
+    if (standing === null || standing.address === facts.address) return;
+    this.#options.access.leave(standing);
+    endpoint.standing = null;
+    this.#register(endpoint, standing.principal);
+  }
+
+  #register(endpoint: Endpoint, principal: Principal): void {
     const { facts } = endpoint;
     const { side, address } = facts;
-    const principal = this.#principalOf(facts);
     const is_numbered = side === "client";
     const id = String(facts.id);
     const banned = this.#options.access.banOf({

@@ -337,6 +337,14 @@ describe("warnings at the start", () => {
     expect(warnings(text({ ...QUIET, client_auth: "token" }, tokens))).toEqual([]);
   });
 
+  test("byte rates, which no endpoint is held to", () => {
+    const quotas = { bytes_per_second_per_address: "1M", bytes_per_day_per_address: "1G" };
+    expect(warnings(text(QUIET, { quotas })))
+      .toEqual(["quotas.bytes_per_second_per_address no_meaning"]);
+    const both = { ...quotas, bytes_per_second_per_principal: 1 };
+    expect(warnings(text(QUIET, { quotas: both }))).toHaveLength(1);
+  });
+
   test("no key is in any of them", () => {
     const all = { ClientSnetEnable: true, MemPoolType: "sync", ServerAuthKey: "hunter2" };
     expect(JSON.stringify(load(text(all)).warnings)).not.toContain("hunter2");

@@ -1,9 +1,13 @@
 /** fastway on the control side: who is let in, who is ended and why, and what the log says of it. */
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { EndpointsAnswer, GatewayAnswer } from "../../../../src/admin/answers.ts";
 import type { Config } from "../../../../src/config/schema.ts";
 import { FastwayListenError } from "../../../../src/data/fastway/plane.ts";
 import { patience_ms } from "../../../harness/deadline.ts";
+import { inSeconds, makeKey, signToken } from "../../../harness/key-set.ts";
 import { freshToken, hashOf, type TokenEntry, TokenFile } from "../../../harness/token-file.ts";
 import { configOf, endGatewaysAfterEach, startGateway } from "./fixture.ts";
 
@@ -78,6 +82,54 @@ test("a session of snet that is lost and comes back is told of both times", asyn
   expect(linesOf("fastway_away")).toHaveLength(1);
   expect(linesOf("fastway_back")).toMatchObject([{ remote: "192.0.2.77:5" }]);
   expect((await ask("/api/v1/gateway")).body).toMatchObject({ fastway: { away: 0 } });
+});
+
+test("whoever comes back from another address has its bans and limits from then on", async () => {
+  const { plane, linesOf, gateway } = await startGateway({
+    quotas: { registrations_per_address: 1 },
+  });
+  const phone = plane.come("client", 1, { transport: "snet", address: "192.0.2.1" });
+  plane.lose(phone);
+  plane.restore(phone, "198.51.100.1:5", "198.51.100.1");
+  // The first address is free again, and the second is not.
+  const second = plane.come("client", 2, { address: "192.0.2.1" });
+  const third = plane.come("client", 3, { address: "198.51.100.1" });
+  expect(plane.ended).toEqual([[third, "registrations_per_address"]]);
+  plane.lose(second);
+  plane.restore(second, "198.51.100.1:6", "198.51.100.1");
+  expect(plane.ended.at(-1)).toEqual([second, "registrations_per_address"]);
+  await Promise.resolve();
+  expect(linesOf("fastway_over")).toHaveLength(2);
+  expect(gateway.snapshot().state).toBe("Running");
+});
+
+test("a verdict that takes its time finds the client that waits for it, or nobody", async () => {
+  const key = makeKey("k");
+  const folder = mkdtempSync(join(tmpdir(), "relayx-fastway-"));
+  const path = join(folder, "keys.pem");
+  writeFileSync(path, key.public_key.export({ type: "spki", format: "pem" }));
+  try {
+    const { plane, log, linesOf } = await startGateway({
+      auth: { mode: "jwt", jwt_key_file: path, jwt_algorithms: ["ES256"] },
+    });
+    const claims = { sub: "ann", role: "client", exp: inSeconds(600) };
+    const token = signToken(key, claims);
+    const left = plane.show(token);
+    plane.over(left, "gone");
+    const waits = plane.show(token);
+    expect(plane.admitted).toEqual([]);
+    const came = await log.status("fastway_client");
+    expect(came).toMatchObject({ endpoint: waits, principal: "ann" });
+    expect(plane.admitted).toEqual([waits]);
+    expect(linesOf("fastway_refused")).toMatchObject([{ reason: "gone", role: "client" }]);
+    const late = plane.show(signToken(key, { ...claims, exp: inSeconds(-600) }));
+    await log.lines.find(({ status, reason }) =>
+      status === "fastway_refused" && reason === "expired"
+    );
+    expect(plane.ended).toEqual([[late, "expired"]]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("a token of a client lets it in, a wrong one does not, and both are told", async () => {
