@@ -296,10 +296,11 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
     this.#ready.resolve();
   }
 
-  /** Where what is on its way is bounded, the gateway is asked early enough how far it has come. */
+  /** Where room comes by the answers of pings, the gateway is asked before there is none. */
   #pingIfDue(): void {
+    if (this.#transport.unacknowledged_max === Infinity) return;
     const since = this.#outbox.position - this.#pings.last_position;
-    if (since >= this.#transport.unacknowledged_max / 4) this.#pings.send();
+    if (since >= this.#outbox.roomy_bytes / 2) this.#pings.send();
   }
 
   #setAway(is_away: boolean): void {

@@ -13,8 +13,8 @@ export interface SnetOptions {
   /** RC4 behind the handshake, as the gateway has it (`ClientSnetEncrypt`). Default false. */
   encrypt?: boolean;
   /**
-   * Sent bytes that are kept to be sent again, until the gateway has answered a ping behind them; so
-   * much may be on its way. 64 KiB to 256 MiB, and at least twice `packet_bytes_max`. Default 2 MiB.
+   * Sent bytes that may be kept to be sent again, until the gateway has answered a ping behind them.
+   * 64 KiB to 256 MiB, and at least twice `packet_bytes_max`. Default 16 MiB; memory is taken as needed.
    */
   buffer_bytes?: number;
   /** For a handshake, that of a return too. 100 to 3,600,000; default 10,000. */
@@ -143,7 +143,7 @@ export function snetSettings(
   const least = Math.max(64 * KIB, 2 * (packet_bytes_max + LENGTH_BYTES));
   return {
     encrypt: options.encrypt ?? false,
-    buffer_bytes: number("buffer_bytes", Math.max(2 * MIB, least), least, 256 * MIB),
+    buffer_bytes: number("buffer_bytes", Math.max(16 * MIB, least), least, 256 * MIB),
     init_timeout_ms: number("init_timeout_ms", 10_000, 100, HOUR_MS),
     wait_timeout_ms: number("wait_timeout_ms", 60_000, 100, HOUR_MS),
     retry_interval_ms: number("retry_interval_ms", 3000, 10, HOUR_MS),

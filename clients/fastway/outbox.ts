@@ -65,6 +65,11 @@ export class Outbox {
     return this.#transport.waiting_bytes + this.#batch_bytes;
   }
 
+  /** From so many bytes on that wait, senders wait too. */
+  get roomy_bytes(): number {
+    return this.#send_bytes;
+  }
+
   /** How many bytes will have been sent when what is here has left. */
   get position(): number {
     return this.#transport.written_bytes + this.#batch_bytes;

@@ -4,8 +4,9 @@
  * wire/snet.ts.
  *
  * The gateway tells what it has read only when a connection returns. So that what has to be kept is
- * bounded all the same, the endpoint pings it every quarter of `buffer_bytes`, and an answered ping
- * says that everything before it has arrived; what is kept is what no ping has acknowledged.
+ * bounded all the same, the endpoint pings it now and then, and an answered ping says that everything
+ * before it has arrived: what is kept is what no ping has acknowledged. While reading is paused (see
+ * `when_full`) the answers are not read, and the last `buffer_bytes` are kept.
  */
 import type { Socket } from "node:net";
 import { FastwayError } from "./errors.ts";
@@ -59,7 +60,12 @@ export class SnetSocket implements Transport {
     this.#replay = new Replay({ bytes_max: settings.buffer_bytes });
   }
 
+  /**
+   * All that no ping has acknowledged. While reading is paused no answers are read, and whoever waited
+   * for them in order to read on would wait for ever: then it is what the kernel has not taken.
+   */
   get waiting_bytes(): number {
+    if (this.#is_paused && this.#writer) return this.#writer.waiting_bytes;
     return this.#replay.unacknowledged_bytes;
   }
 
@@ -105,6 +111,7 @@ export class SnetSocket implements Transport {
       this.#replay.push(piece);
     }
     this.#writer?.write(pieces);
+    if (this.#is_paused) this.#forget();
   }
 
   acknowledge(written_bytes: number): void {
@@ -115,6 +122,7 @@ export class SnetSocket implements Transport {
   pause(): void {
     this.#is_paused = true;
     this.#socket?.pause();
+    this.#owner?.transportDrained();
   }
 
   resume(): void {
@@ -145,7 +153,7 @@ export class SnetSocket implements Transport {
   #attach(socket: Socket): void {
     this.#handshake = null;
     this.#socket = socket;
-    this.#writer = new SocketWriter({ socket, drained: () => {} });
+    this.#writer = new SocketWriter({ socket, drained: () => this.#drained() });
     socket.on("data", (bytes) => {
       if (this.#socket === socket) this.#take(plainBytes(bytes));
     });
@@ -159,6 +167,20 @@ export class SnetSocket implements Transport {
     this.#read_bytes += bytes.length;
     if (this.#settings.encrypt) this.#session!.receiving.applyInPlace(bytes);
     this.#owner?.transportBytes(bytes);
+  }
+
+  #drained(): void {
+    if (this.#is_paused) this.#owner?.transportDrained();
+  }
+
+  /**
+   * While nothing is acknowledged, only the end of what the kernel has taken is kept; the gateway, which
+   * reads all the time, has the rest most likely.
+   */
+  #forget(): void {
+    if (!this.#writer) return;
+    const { written_bytes, bytes_max } = this.#replay;
+    this.#replay.acknowledge(written_bytes - Math.max(bytes_max, this.#writer.waiting_bytes));
   }
 
   #lose(socket: Socket): void {

@@ -74,7 +74,7 @@ const partOf = (file: string) => parts.find((part) => file === part || file.star
 const sources = ["src", "ffi", "clients"].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true })
     .map((name) => `${folder}/${name}`)
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => name.endsWith(".ts") && !/(?:^|\/)(?:dist|node_modules)\//.test(name))
 ).map((file) => ({ file, text: readFileSync(join(root, file), "utf8") }));
 
 function importsOf({ file, text }: { file: string; text: string }): string[] {
