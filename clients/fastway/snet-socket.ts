@@ -244,18 +244,17 @@ export class SnetSocket implements Transport {
     this.#handshake = null;
     if (is_final) return this.#over(error);
     const { retry_interval_ms, wait_timeout_ms } = this.#settings;
-    const rest_ms = this.#rest_ms();
-    if (rest_ms > 0) {
-      this.#retry = setTimeout(() => this.#return(), Math.min(retry_interval_ms, rest_ms));
-    } else {
-      this.#over(
-        new FastwayError(
-          "snet_timeout",
-          `The gateway could not be reached again within ${wait_timeout_ms} ms: ${error.message}`,
-          { cause: error },
-        ),
-      );
+    if (this.#rest_ms() > retry_interval_ms) {
+      this.#retry = setTimeout(() => this.#return(), retry_interval_ms);
+      return;
     }
+    this.#over(
+      new FastwayError(
+        "snet_timeout",
+        `The gateway could not be reached again within ${wait_timeout_ms} ms: ${error.message}`,
+        { cause: error },
+      ),
+    );
   }
 
   /** How long the gateway is still looked for. */
