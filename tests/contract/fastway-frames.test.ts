@@ -47,7 +47,7 @@ async function pair(): Promise<{ client: Actor; server: Actor; conn_id: number }
   trial = new FastwayTrial({ rig, model });
   const server = await trial.connectServer(SERVER);
   const client = await trial.connectClient();
-  const conn_id = model.next_virtual_id;
+  const conn_id = model.nextVirtualId();
   trial.say(client, dial(SERVER));
   await trial.send(client);
   return { client, server, conn_id };
@@ -55,7 +55,7 @@ async function pair(): Promise<{ client: Actor; server: Actor; conn_id: number }
 
 /** Every kind of frame that an endpoint may send, each following from the ones before. */
 function everything(actor: Actor, remote_id: number, conn_id: number): void {
-  const next = model.next_virtual_id;
+  const next = model.nextVirtualId();
   const frames = [
     data(conn_id, "abc"),
     dial(remote_id),

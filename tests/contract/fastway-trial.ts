@@ -25,6 +25,30 @@ export interface Actor {
   tail: Buffer;
 }
 
+/** Which worker has an endpoint follows from its number's upper half; see {@link learnPlaces}. */
+export type Places = ReadonlyMap<number, number>;
+
+function lifeOf({ endpoint }: EndpointFacts): number {
+  return Math.floor(endpoint / 2 ** 32);
+}
+
+/** Connects clients until each worker has had one: a client's id says which worker gave it. */
+export async function learnPlaces(
+  { rig, model, workers }: { rig: FastwayRig; model: FastwayModel; workers: number },
+): Promise<Places> {
+  const places = new Map<number, number>();
+  while (places.size < workers) {
+    const client = await rig.client();
+    const facts = await rig.facts(client);
+    const worker = (facts.id - 1) % workers;
+    places.set(lifeOf(facts), worker);
+    client.destroy();
+    await rig.over(facts);
+    model.disconnect(model.connectClient(worker));
+  }
+  return places;
+}
+
 /** How bytes are sent. */
 export interface Cutting {
   cut?: (bytes: Buffer) => Buffer[];
@@ -38,22 +62,34 @@ export class FastwayTrial {
   /** What has been done, for whoever has to understand a failure. */
   readonly story: string[] = [];
   readonly #rig: FastwayRig;
+  readonly #places: Places;
 
-  constructor({ rig, model }: { rig: FastwayRig; model: FastwayModel }) {
+  constructor({ rig, model, places = new Map() }: {
+    rig: FastwayRig;
+    model: FastwayModel;
+    places?: Places;
+  }) {
     this.#rig = rig;
     this.model = model;
+    this.#places = places;
   }
 
   async connectClient(): Promise<Actor> {
-    const model = this.model.connectClient();
-    this.story.push(`client ${model.id} connects`);
-    return await this.#join(await this.#rig.client({ name: `client ${model.id}` }), model);
+    const actor = await this.#join(
+      await this.#rig.client(),
+      ({ worker }) => this.model.connectClient(worker),
+    );
+    this.story.push(`${nameOf(actor)} connects`);
+    return actor;
   }
 
   async connectServer(id: number): Promise<Actor> {
-    const model = this.model.connectServer(id);
-    this.story.push(`server ${id} connects`);
-    return await this.#join(await this.#rig.server(id), model);
+    const actor = await this.#join(
+      await this.#rig.server(id),
+      ({ worker }) => this.model.connectServer(id, worker),
+    );
+    this.story.push(`${nameOf(actor)} connects`);
+    return actor;
   }
 
   /** Has the peer say something with the next {@link send} or {@link disconnect}. */
@@ -65,23 +101,32 @@ export class FastwayTrial {
   /** Sends what is to be said, and a ping behind it so that it is known when all is done. */
   async send(actor: Actor, { cut = (bytes) => [bytes], between = turn }: Cutting = {}) {
     const { peer, model } = actor;
-    if (model.over === null && model.rest.length === 0) this.say(actor, ping());
+    // Of several workers each answers what is its own at once, so the echo would prove nothing.
+    const can_ping = this.#places.size === 0 && model.over === null && model.rest.length === 0;
+    if (can_ping) this.say(actor, ping());
     const bytes = Buffer.concat(actor.unsent.splice(0));
-    this.story.push(`${peer.name} sends ${bytes.length} bytes: ${bytes.toString("hex", 0, 200)}`);
+    this.story.push(
+      `${nameOf(actor)} sends ${bytes.length} bytes: ${bytes.toString("hex", 0, 200)}`,
+    );
     for (const piece of cut(bytes)) {
       peer.sendCarelessly(piece);
       await between();
     }
-    if (model.over === null) await this.met();
-    else await this.#leave(actor);
+    if (model.over !== null) return await this.#leave(actor);
+    await this.met();
+    // What no answer tells of has left its worker with the echo, and is where it goes a turn later.
+    if (this.#places.size > 0) {
+      if (model.rest.length === 0) await peer.settled();
+      await this.#turned();
+    }
   }
 
   /** The peer goes away; in order, what it was to say comes first. */
   async disconnect(actor: Actor, how: "half-close" | "abort"): Promise<void> {
     const { peer, model } = actor;
-    if (peer.frames.length > 0) throw new Error(`${peer.name} has frames that were not due`);
+    if (peer.frames.length > 0) throw new Error(`${nameOf(actor)} has frames that were not due`);
     const bytes = Buffer.concat(actor.unsent.splice(0));
-    this.story.push(`${peer.name} leaves by ${how} after ${bytes.length} bytes`);
+    this.story.push(`${nameOf(actor)} leaves by ${how} after ${bytes.length} bytes`);
     if (how === "half-close") {
       if (bytes.length > 0) peer.sendCarelessly(bytes);
       peer.halfClose();
@@ -98,13 +143,13 @@ export class FastwayTrial {
       const late = await peer.reached(actor.compared + due).then(() => "", String);
       actor.compared += due;
       const found = difference(peer.frames, model.expected);
-      if (found !== null) throw new Error(`${peer.name}: ${found} ${late}`);
+      if (found !== null) throw new Error(`${nameOf(actor)}: ${found} ${late}`);
     }
   }
 
   /** The operator ends an endpoint. */
   async kick(actor: Actor): Promise<void> {
-    this.story.push(`${actor.peer.name} is ended`);
+    this.story.push(`${nameOf(actor)} is ended`);
     this.model.kick(actor.model);
     this.#rig.plane.end(actor.facts.endpoint, "kicked");
     await this.#leave(actor);
@@ -124,7 +169,7 @@ export class FastwayTrial {
     this.model.is_serving = is_serving;
     this.#rig.plane.setServing(is_serving);
     // Orders are dealt with in turn, so one that answers says that this one has been.
-    if (!await this.#rig.plane.beat(patience_ms)) throw new Error("the plane does not turn");
+    await this.#turned();
   }
 
   /** Everybody goes away. */
@@ -134,15 +179,24 @@ export class FastwayTrial {
     }
   }
 
-  async #join(peer: FastwayPeer, model: ModelPeer): Promise<Actor> {
+  async #join(
+    peer: FastwayPeer,
+    connect: (on: { worker: number }) => ModelPeer,
+  ): Promise<Actor> {
     await peer.settled();
     const facts = await this.#rig.facts(peer);
+    const model = connect({ worker: this.#places.get(lifeOf(facts)) ?? 0 });
     if (facts.id !== model.id || facts.side !== model.side) {
       throw new Error(`${facts.side} ${facts.id} came instead of ${model.side} ${model.id}`);
     }
-    const actor: Actor = { peer, model, facts, compared: 0, unsent: [], tail: Buffer.alloc(0) };
+    const actor = { peer, model, facts, compared: 0, unsent: [], tail: Buffer.alloc(0) };
     this.actors.add(actor);
+    if (this.#places.size > 0) await this.#turned();
     return actor;
+  }
+
+  async #turned(): Promise<void> {
+    if (!await this.#rig.plane.beat(patience_ms)) throw new Error("the plane does not turn");
   }
 
   async #leave(actor: Actor): Promise<void> {
@@ -150,21 +204,29 @@ export class FastwayTrial {
     this.actors.delete(actor);
     const { reason, detail } = await this.#rig.over(facts);
     if (reason !== model.over) {
-      throw new Error(`${peer.name} is over by ${reason} (${detail}), not by ${model.over}`);
+      throw new Error(`${nameOf(actor)} is over by ${reason} (${detail}), not by ${model.over}`);
     }
     await peer.closed();
     await this.met();
+    if (this.#places.size > 0) await this.#turned();
   }
+}
+
+function nameOf({ model: { side, id, worker } }: Actor): string {
+  return `${side} ${id} (worker ${worker})`;
 }
 
 export interface RunOptions {
   trial: FastwayTrial;
   random: Random;
   steps: number;
+  /** In one go. With one at a time the order of all answers is known on several workers too. */
+  frames_max: number;
 }
 
 /** So many random steps by a few clients and servers; at the end all of them leave. */
-export async function randomRun({ trial, random, steps }: RunOptions): Promise<void> {
+export async function randomRun(options: RunOptions): Promise<void> {
+  const { trial, random, steps } = options;
   for (let step = 0; step < steps; step++) {
     const actors = [...trial.actors];
     const roll = random.next();
@@ -178,12 +240,12 @@ export async function randomRun({ trial, random, steps }: RunOptions): Promise<v
     else if (roll > 0.985) await trial.kick(actor);
     else if (roll > 0.97) await trial.disconnect(actor, "abort");
     else if (roll > 0.94) {
-      saySome(trial, actor, random, 0);
+      saySome(actor, options, 0);
       await trial.disconnect(actor, "half-close");
     } else {
       const drains = random.next() < 0.02;
       if (drains) await trial.setServing(false);
-      saySome(trial, actor, random, 0.02);
+      saySome(actor, options, 0.02);
       await trial.send(actor, { cut: (bytes) => cutRandomly(bytes, random) });
       if (drains) await trial.setServing(true);
     }
@@ -192,14 +254,19 @@ export async function randomRun({ trial, random, steps }: RunOptions): Promise<v
 }
 
 /**
- * One to eight frames, each of which knows what the ones before have done. Of the last one the end may
- * come another time, when others have said something, or never.
+ * Some frames, each of which knows what the ones before have done. Of the last one the end may come
+ * another time, when others have said something, or never.
  */
-function saySome(trial: FastwayTrial, actor: Actor, random: Random, hostile: number): void {
+function saySome(
+  actor: Actor,
+  { trial, random, frames_max }: RunOptions,
+  hostile_chance: number,
+): void {
   trial.say(actor, actor.tail);
+  const more = actor.tail.length > 0 && frames_max === 1 ? 0 : random.int(1, frames_max);
   actor.tail = Buffer.alloc(0);
-  for (let left = random.int(1, 8); left > 0 && actor.model.over === null; left--) {
-    const frame = randomMove(random, trial.model, actor.model, hostile);
+  for (let left = more; left > 0 && actor.model.over === null; left--) {
+    const frame = randomMove(random, trial.model, actor.model, hostile_chance);
     const cut = left === 1 && random.next() < 0.1 ? random.int(1, frame.length) : frame.length;
     actor.tail = frame.subarray(cut);
     trial.say(actor, frame.subarray(0, cut));

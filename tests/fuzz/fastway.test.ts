@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { oneBurst } from "../contract/fastway-burst.ts";
 import { FastwayRig } from "../contract/fastway-plane-rig.ts";
-import { FastwayTrial, randomRun } from "../contract/fastway-trial.ts";
+import { FastwayTrial, learnPlaces, randomRun } from "../contract/fastway-trial.ts";
 import { FastwayModel } from "../harness/fastway-model.ts";
 import { announcedRandom, Random } from "../harness/random.ts";
 
@@ -15,33 +15,36 @@ const CLIENT_CONN_MAX = 5;
 const PACKET_BYTES_MAX = 200_000;
 
 for (
-  const [subject, runs, first_id] of [
-    ["fastway's model", 1000, 1],
+  const { subject, runs, workers = 1, first_id = 1 } of [
+    { subject: "fastway's model", runs: 1000 },
+    { subject: "fastway's model on three workers", runs: 150, workers: 3 },
     // Ids are of 32 bits, and begin again behind the last one.
-    ["fastway's model where ids wrap", 40, 2 ** 32 - 30],
-  ] as const
+    { subject: "fastway's model where ids wrap", runs: 40, first_id: 2 ** 32 - 30 },
+  ]
 ) {
   describe(`one thing after another, by ${subject}`, () => {
     let rig: FastwayRig;
     let model: FastwayModel;
     beforeAll(async () => {
       const keys = { ClientMaxConn: CLIENT_CONN_MAX, MaxPacket: `${PACKET_BYTES_MAX}B` };
-      rig = await FastwayRig.start(keys, { first_id });
+      rig = await FastwayRig.start(keys, { first_id, workers });
       model = new FastwayModel({
         client_conn_max: CLIENT_CONN_MAX,
         packet_bytes_max: PACKET_BYTES_MAX,
         first_id,
+        workers,
       });
     });
     afterAll(() => rig.close());
 
     test(`${runs} runs: every peer gets what the model says, and nothing else`, async () => {
       const master = announcedRandom(subject);
+      const places = workers === 1 ? undefined : await learnPlaces({ rig, model, workers });
       for (let run = 0; run < runs; run++) {
         const random = new Random(run === 0 ? master.seed : master.int(0, 2 ** 32 - 1));
-        const trial = new FastwayTrial({ rig, model });
+        const trial = new FastwayTrial({ rig, model, places });
         try {
-          await randomRun({ trial, random, steps: STEPS });
+          await randomRun({ trial, random, steps: STEPS, frames_max: workers === 1 ? 8 : 1 });
         } catch (error) {
           const story = trial.story.join("\n  ");
           throw new Error(
@@ -54,7 +57,7 @@ for (
       expect(model.virtual.size).toBe(0);
       // The runs have gone as far as they were to go.
       if (first_id > 1) expect(model.last_client_id).toBeLessThan(first_id);
-      if (first_id > 1) expect(model.next_virtual_id).toBeLessThan(first_id);
+      if (first_id > 1) expect(model.nextVirtualId()).toBeLessThan(first_id);
     });
   });
 }

@@ -12,8 +12,10 @@ export type Group = Frame[];
 export interface ModelOptions {
   client_conn_max?: number;
   packet_bytes_max?: number;
-  /** The first client's and the first virtual connection's. */
+  /** The first client's and the first virtual connection's, of one worker. */
   first_id?: number;
+  /** Each gives every so-manieth id. */
+  workers?: number;
 }
 
 export interface ModelCounts {
@@ -37,10 +39,13 @@ export class ModelPeer {
   readonly virtual = new Map<number, ModelPeer>();
   /** Bytes of a frame that is not whole. */
   rest: Buffer = Buffer.alloc(0);
+  /** Which worker has it, from 0. */
+  readonly worker: number;
 
-  constructor(side: "client" | "server", id: number) {
+  constructor(side: "client" | "server", id: number, worker: number) {
     this.side = side;
     this.id = id;
+    this.worker = worker;
   }
 }
 
@@ -61,39 +66,45 @@ export class FastwayModel {
   readonly virtual = new Map<number, readonly [ModelPeer, ModelPeer]>();
   /** Whether dials are taken. */
   is_serving = true;
-  #client_id: number;
-  #virtual_id: number;
+  readonly #workers: number;
+  /** The last id that each worker has given. */
+  readonly #client_ids: number[];
+  readonly #virtual_ids: number[];
 
   constructor(
-    { client_conn_max = 16, packet_bytes_max = 512 * 1024, first_id = 1 }: ModelOptions = {},
+    { client_conn_max = 16, packet_bytes_max = 512 * 1024, first_id = 1, workers = 1 }:
+      ModelOptions = {},
   ) {
-    this.#client_id = this.#virtual_id = first_id - 1;
+    this.#workers = workers;
+    this.#client_ids = Array.from({ length: workers }, (_, i) => first_id + i - workers);
+    this.#virtual_ids = [...this.#client_ids];
     this.client_conn_max = client_conn_max;
     this.packet_bytes_max = packet_bytes_max;
   }
 
   get last_client_id(): number {
-    return this.#client_id;
+    return Math.max(...this.#client_ids);
   }
 
-  connectClient(): ModelPeer {
-    do this.#client_id = (this.#client_id + 1) >>> 0; while (this.clients.has(this.#client_id));
-    const peer = new ModelPeer("client", this.#client_id);
+  connectClient(worker = 0): ModelPeer {
+    const ids = this.#client_ids;
+    do ids[worker] = (ids[worker] + this.#workers) >>> 0; while (this.clients.has(ids[worker]));
+    const peer = new ModelPeer("client", ids[worker], worker);
     this.clients.set(peer.id, peer);
     return peer;
   }
 
   /** Whoever had the id before keeps its connection and is dialled no more. */
-  connectServer(id: number): ModelPeer {
-    const peer = new ModelPeer("server", id);
+  connectServer(id: number, worker = 0): ModelPeer {
+    const peer = new ModelPeer("server", id, worker);
     this.servers.set(id, peer);
     return peer;
   }
 
-  /** The id that the next dial will use up. */
-  get next_virtual_id(): number {
-    let id = this.#virtual_id;
-    do id = (id + 1) >>> 0; while (id === 0 || this.virtual.has(id));
+  /** The id that the next dial of or to a client of that worker will use up. */
+  nextVirtualId(worker = 0): number {
+    let id = this.#virtual_ids[worker];
+    do id = (id + this.#workers) >>> 0; while (id === 0 || this.virtual.has(id));
     return id;
   }
 
@@ -162,8 +173,9 @@ export class FastwayModel {
       this.counts.refused_unknown++;
       return this.#tell(from, { type: "refuse", remote_id });
     }
-    const conn_id = this.next_virtual_id;
-    this.#virtual_id = conn_id;
+    const { worker } = from.side === "client" ? from : to;
+    const conn_id = this.nextVirtualId(worker);
+    this.#virtual_ids[worker] = conn_id;
     const is_limited = from.side === "client" && this.client_conn_max !== 0;
     if (is_limited && from.virtual.size >= this.client_conn_max) {
       this.counts.refused_limit++;

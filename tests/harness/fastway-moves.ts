@@ -41,7 +41,7 @@ function ownId(random: Random, model: FastwayModel, peer: ModelPeer): number {
 /** One that was closed before, one that is still to be given, or one far away. */
 function unknownId(random: Random, model: FastwayModel): number {
   for (;;) {
-    const next = model.next_virtual_id;
+    const next = model.nextVirtualId();
     const id = random.pick([next, next + 1, next - random.int(1, 50), 0xffff_ffff]) >>> 0;
     if (id !== 0 && !model.virtual.has(id)) return id;
   }

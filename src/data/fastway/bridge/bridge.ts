@@ -209,13 +209,12 @@ export class Bridge implements Neighbours {
   }
 
   #answered(number: number, [, , id, is_data, is_known]: Uint32Array): void {
+    // It counts also where whoever has sent it is gone by now.
+    if (is_known === 0 && is_data === 1) this.#host!.totals.unknown_total++;
     const endpoint = this.#host!.endpoint(number);
     if (endpoint === null || endpoint.is_over) return;
     if (is_known === 1) {
       endpoint.fall("protocol_error", is_data === 1 ? foreignMessage(id) : foreignClose(id));
-    } else if (is_data === 1) {
-      this.#host!.totals.unknown_total++;
-      this.#context.batch.command(endpoint, CLOSE, id);
-    }
+    } else if (is_data === 1) this.#context.batch.command(endpoint, CLOSE, id);
   }
 }
