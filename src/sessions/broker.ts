@@ -153,6 +153,8 @@ export class Broker {
   onOffline(party: Party): void {
     if (party.role === "server") {
       this.#line.onServer(party.id, false);
+      // Whoever had a claim on its room had one on ports as well, which may now serve others.
+      this.wake();
       return;
     }
     const tickets = this.#line.ticketsOf(party);
