@@ -51,6 +51,7 @@ import { Journal } from "./observe/journal.ts";
 import type { Log } from "./observe/log.ts";
 import { SetupTimes } from "./observe/setup-times.ts";
 import { Fastway } from "./planes/fastway/fastway.ts";
+import { FastwayTlsDoor } from "./planes/fastway/tls-door.ts";
 import { Rlx1 } from "./planes/rlx1/rlx1.ts";
 import { BlockedPorts } from "./sessions/blocked-ports.ts";
 import { Broker } from "./sessions/broker.ts";
@@ -239,6 +240,7 @@ export class Gateway {
       log,
       refusing: () => this.#broker.refusing,
       makePlane: ({ listener }) => makeFastway({ config, listener }),
+      makeDoor: ({ plane }) => new FastwayTlsDoor({ config, plane, log }),
     });
     this.#data = new DataSide({ planes, rlx1: this.#rlx1, fastway: this.#fastway });
     const others = this.#others = [this.#rlx1, this.#fastway].filter((one) => one !== null);

@@ -6,6 +6,7 @@ export const workerModules = {
   tcp: "./data/tcp/worker.ts",
   srt: "./data/srt/worker.ts",
   fastway: "./data/fastway/worker.ts",
+  "fastway-door": "./data/fastway/door/worker.ts",
   "video-srt": "./tools/video/srt-worker.ts",
 } as const;
 

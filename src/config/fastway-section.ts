@@ -105,6 +105,8 @@ export const fastwaySection = z.strictObject({
   /** Undefined: no TLS on that side. Certificates are those of the section `tls`. */
   client_tls_addr: optionalListenAddress().prefault(""),
   server_tls_addr: optionalListenAddress().prefault(""),
+  /** From accept until the handshake is done and a worker has the connection. */
+  tls_handshake_timeout: duration({ min: 100, max: HOUR_MS }).prefault("5s"),
   client_auth: choice(["off", "token"]).default("off"),
   clients_max: endpoints().default(10_000),
   clients_per_address_max: endpoints().default(10_000),

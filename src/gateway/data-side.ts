@@ -19,7 +19,7 @@ export class DataSide {
     },
   ) {
     this.#planes = [
-      ...(fastway === null ? [] : [{ plane: fastway.plane, prefix: "" }]),
+      ...(fastway === null ? [] : [{ plane: fastway, prefix: "" }]),
       { plane: planes.zmq, prefix: "" },
       { plane: planes.srt, prefix: "" },
       // Its workers have the names of TCP's.

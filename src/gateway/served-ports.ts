@@ -2,18 +2,25 @@
 import { formatPortRange } from "../config/port-range.ts";
 import { rlx1Ranges } from "../config/rlx1-section.ts";
 import type { Config } from "../config/schema.ts";
-import type { FastwayPorts } from "../data/fastway/plane.ts";
+import type { ServedFastway } from "../planes/fastway/fastway.ts";
 
 /** `fastway`: the ports that it has been given; null where it is not served. */
-export function servedPorts(config: Config, fastway: FastwayPorts | null) {
+export function servedPorts(config: Config, fastway: ServedFastway | null) {
   const { first, last } = config.zeromq.port_range;
   return {
     zmq_ports: `${first}-${last}`,
     srt_ports: srtPorts(config),
     ...rlx1Ports(config),
-    ...(fastway === null
-      ? {}
-      : { fastway_client_port: fastway.client, fastway_server_port: fastway.server }),
+    ...(fastway === null ? {} : fastwayPorts(fastway)),
+  };
+}
+
+function fastwayPorts({ ports, tls_ports: { client, server } }: ServedFastway) {
+  return {
+    fastway_client_port: ports.client,
+    fastway_server_port: ports.server,
+    ...(client === undefined ? {} : { fastway_client_tls_port: client }),
+    ...(server === undefined ? {} : { fastway_server_tls_port: server }),
   };
 }
 

@@ -7,9 +7,10 @@ import type { Access } from "../access/access.ts";
 import type { Config } from "../config/schema.ts";
 import { ListenError } from "../control/listeners.ts";
 import type { ControlServer } from "../control/server.ts";
-import { FastwayListenError, type FastwayPorts } from "../data/fastway/plane.ts";
+import { FastwayListenError } from "../data/fastway/plane.ts";
 import type { Plane } from "../data/plane.ts";
-import type { Fastway } from "../planes/fastway/fastway.ts";
+import { FastwayDoorError } from "../planes/fastway/door.ts";
+import type { Fastway, ServedFastway } from "../planes/fastway/fastway.ts";
 import type { Rlx1 } from "../planes/rlx1/rlx1.ts";
 import type { PerPlane } from "../sessions/session-table.ts";
 
@@ -63,10 +64,14 @@ export async function startPlanes(planes: PerPlane<Plane>, rlx1: Rlx1 | null): P
 export async function startFastway(
   plane: Fastway,
   { fastway }: Config,
-): Promise<FastwayPorts> {
+): Promise<ServedFastway> {
   try {
     return await plane.start();
   } catch (error) {
+    if (error instanceof FastwayDoorError) {
+      const message = `TLS cannot be offered for fastway: ${reasonOf(error)}; see ${error.key}`;
+      throw new GatewayStartError("TLS_UNAVAILABLE", message, error);
+    }
     if (!(error instanceof FastwayListenError)) {
       const message = `the data plane of fastway cannot start: ${reasonOf(error)}`;
       throw new GatewayStartError("FASTWAY_PLANE_UNAVAILABLE", message, error);

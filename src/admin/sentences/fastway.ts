@@ -56,6 +56,12 @@ export const FASTWAY: Sentences = {
     "waits for it to come back.",
   fastway_back: (fields) =>
     `The ${who(fields)} came back${from(fields.remote)}${times(fields)}, and its session went on.`,
+  door_error: ({ door, remote, error }) =>
+    `A connection to the port of ${words(door)}${from(remote)} could not be handed on: ` +
+    `${words(error)}.`,
+  door_failed: ({ error }) =>
+    "The thread of fastway's TLS listeners died, and its connections with it, or could not be " +
+    `replaced: ${words(error)}; it is started again at once.`,
   fastway_refused: (fields) => {
     const { reason, detail, remote, role, count } = fields;
     const many = typeof count === "number" && count > 1 ? ` (${counted(count, "time")})` : "";

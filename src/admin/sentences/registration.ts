@@ -10,6 +10,11 @@ const ADVICE: Readonly<Record<string, string>> = {
   504: "a limit is reached, or the gateway lets nobody in at the moment",
 };
 
+/** `control port`, `port of fastway client TLS`. */
+function doorway(door: unknown): string {
+  return typeof door === "string" && door !== "control" ? `port of ${words(door)}` : "control port";
+}
+
 export const REGISTRATION: Sentences = {
   registered: (fields) =>
     `The ${peer(fields)} registered${from(fields.remote)}` +
@@ -41,10 +46,10 @@ export const REGISTRATION: Sentences = {
       ? `The control port had trouble: ${words(fields.error)}.`
       : `The ${peer(fields)}${from(fields.remote)} sent what the control protocol does not have` +
         `${inBrackets(fields.error)}.`,
-  tls_failed: ({ error, remote }) =>
-    `A TLS handshake on the control port${from(remote)} failed: ${words(error)}.`,
-  tls_refused: ({ error, remote }) =>
-    `A connection to the control port${from(remote)} was refused, as tls asks for more: ` +
+  tls_failed: ({ error, remote, door }) =>
+    `A TLS handshake on the ${doorway(door)}${from(remote)} failed: ${words(error)}.`,
+  tls_refused: ({ error, remote, door }) =>
+    `A connection to the ${doorway(door)}${from(remote)} was refused, as tls asks for more: ` +
     `${words(error)}.`,
   tls_error: ({ error }) =>
     `The new certificate cannot be used and the one before stays: ${words(error)}.`,

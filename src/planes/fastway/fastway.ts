@@ -19,8 +19,10 @@ import type {
 } from "../../data/fastway/plane.ts";
 import type { FastwayRefusal } from "../../data/fastway/protocol.ts";
 import { hostOf } from "../../data/remote.ts";
+import type { Probed, ThreadAnswer, ThreadProbe } from "../../data/thread-probe.ts";
 import type { Log } from "../../observe/log.ts";
 import { RepeatedLines } from "../../observe/repeated-lines.ts";
+import type { DoorPorts, FastwayDoor } from "./door.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Lines } from "./lines.ts";
 import { Meter } from "./meter.ts";
@@ -46,11 +48,20 @@ export interface FastwayOptions {
   /** Why nobody new is let in now; null while somebody is. */
   refusing: () => string | null;
   makePlane: (options: { listener: FastwayListener }) => FastwayPlane;
+  /** The TLS listeners in front of the plane. */
+  makeDoor: (options: { plane: FastwayPlane }) => FastwayDoor;
 }
 
-export class Fastway {
+/** Where both sides are served, and where they are in TLS. */
+export interface ServedFastway {
+  ports: FastwayPorts;
+  tls_ports: DoorPorts;
+}
+
+export class Fastway implements Probed {
   readonly plane: FastwayPlane;
   readonly orders: Orders;
+  readonly #door: FastwayDoor;
   readonly #access: Access;
   readonly #roster = new Roster();
   readonly #repeated: RepeatedLines;
@@ -60,9 +71,10 @@ export class Fastway {
   #ports: FastwayPorts = { client: 0, server: 0 };
   readonly #waits = new Set<ReturnType<typeof setInterval>>();
 
-  constructor({ access, log, refusing, makePlane }: FastwayOptions) {
+  constructor({ access, log, refusing, makePlane, makeDoor }: FastwayOptions) {
     this.#access = access;
     const plane = this.plane = makePlane({ listener: (event) => this.#onEvent(event) });
+    this.#door = makeDoor({ plane });
     this.#repeated = new RepeatedLines({ log });
     const lines = this.#lines = new Lines({ log, repeated: this.#repeated });
     this.#registrar = new Registrar({ access, plane, lines, log, refusing });
@@ -81,16 +93,34 @@ export class Fastway {
     });
   }
 
-  /** Resolves with the ports when both sides can connect. */
-  async start(): Promise<FastwayPorts> {
-    this.#ports = await this.plane.start();
+  /** Resolves when both sides can connect; see {@link FastwayPlane.start} and {@link FastwayDoor.start}. */
+  async start(): Promise<ServedFastway> {
+    const ports = this.#ports = await this.plane.start();
+    const tls_ports = await this.#door.start();
     this.#meter.start();
-    return this.#ports;
+    return { ports, tls_ports };
+  }
+
+  /** See `Plane.beat`. */
+  async beat(within_ms: number): Promise<boolean> {
+    const turned = await Promise.all([this.plane.beat(within_ms), this.#door.beat(within_ms)]);
+    return turned.every(Boolean);
+  }
+
+  probe(probe: ThreadProbe): Promise<ThreadAnswer[]> {
+    return this.plane.probe(probe);
+  }
+
+  /** See `Plane.setBans`. */
+  setBans(networks: readonly string[]): void {
+    this.plane.setBans(networks);
+    this.#door.setBans(networks);
   }
 
   /** Lives by new limits, times and keys; to be called after the access has. */
   apply(config: Config): void {
     this.plane.apply(config);
+    this.#door.apply(config);
     this.#registrar.recheck(this.#roster.all());
   }
 
@@ -98,6 +128,7 @@ export class Fastway {
     for (const wait of this.#waits) clearInterval(wait);
     this.#waits.clear();
     this.#meter.close();
+    await this.#door.close();
     await this.plane.close();
     this.#repeated.close();
   }

@@ -97,6 +97,7 @@ describe("the section", () => {
       ServerSnetWaitTimeout: 60_000,
       client_tls_addr: undefined,
       server_tls_addr: undefined,
+      tls_handshake_timeout: 5000,
       client_auth: "off",
       clients_max: 10_000,
       clients_per_address_max: 10_000,
