@@ -1,6 +1,8 @@
 /** One side's listeners and the stages behind them; see `stage.ts`. */
 import type { Accepted } from "../tcp/accept-loop.ts";
-import { Arrivals } from "./arrivals.ts";
+import { Arrivals, type SocketArrival } from "./arrivals.ts";
+import type { Bridge } from "./bridge/bridge.ts";
+import type { HandedReturn } from "./bridge/handed-return.ts";
 import type { FastwayContext } from "./context.ts";
 import type { Endpoints } from "./endpoints.ts";
 import { Listener } from "./listener.ts";
@@ -19,6 +21,8 @@ export interface EntranceOptions {
   side: FastwaySide;
   endpoints: Endpoints;
   snet: { context: SnetContext; sessions: SnetSessions };
+  /** Where there are several workers. */
+  bridge: Bridge | null;
 }
 
 export class Entrance {
@@ -29,13 +33,16 @@ export class Entrance {
   readonly #proxy: ProxyStage;
   /** What an arrival goes through that is known to be where it says. */
   readonly #first: NextStage;
+  readonly #snet: SnetStage | null;
 
   constructor(options: EntranceOptions) {
     const { context, side } = options;
     this.#context = context;
     this.#side = side;
     this.#arrivals = new Arrivals({ context, side });
-    this.#first = firstStage(options);
+    const next = proofStage(options);
+    const snet = this.#snet = snetStage(options, next);
+    this.#first = snet === null ? next : (arrival) => snet.enter(arrival);
     this.#proxy = new ProxyStage({ context, next: this.#first });
   }
 
@@ -50,6 +57,19 @@ export class Entrance {
     });
     this.#listeners.push(listener);
     return listener.port;
+  }
+
+  /** Somebody comes back to an snet session of this worker, by another one. */
+  takeReturn({ fd, transport, remote, address, request }: HandedReturn): void {
+    const { libc, poller, admission, dregs } = this.#context;
+    const limit = this.#snet === null ? "descriptors" : admission.enter(address);
+    if (limit !== null) {
+      libc.close(fd);
+      return this.#shed(limit, remote);
+    }
+    const socket = new PlainStream({ libc, poller, fd, dregs });
+    const place = { remote, address, transport, counted_as: address, is_proxied: false };
+    this.#snet!.resume(this.#arrivals.add(socket, place), request);
   }
 
   dropBanned(): void {
@@ -89,20 +109,20 @@ export class Entrance {
   }
 }
 
-/** The stages behind the PROXY header. */
-function firstStage(options: EntranceOptions): NextStage {
-  const { context, side } = options;
-  const next = proofStage(options);
+/** Null where the side has no snet. */
+function snetStage(options: EntranceOptions, next: NextStage): SnetStage | null {
+  const { context, side, bridge } = options;
   const settings = () => context.settings[side].snet;
   // Listeners have it or not for their whole life.
-  if (settings() === null) return next;
-  const snet = new SnetStage({
+  if (settings() === null) return null;
+  return new SnetStage({
     ...options.snet,
     settings: () => settings()!,
     is_serving: () => context.is_serving,
     next,
+    elsewhere: (arrival, id, request) =>
+      bridge !== null && bridge.handReturn(arrival as SocketArrival, id, request),
   });
-  return (arrival) => snet.enter(arrival);
 }
 
 /** Where servers prove themselves, and clients say who they are if they are asked. */

@@ -128,6 +128,7 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
         context,
         side,
         endpoints,
+        bridge,
         snet: { context: snet, sessions: new SnetSessions({ ids: new Ids(place) }) },
       });
     this.#entrances = { client: entrance("client"), server: entrance("server") };
@@ -142,6 +143,7 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
       switchboard: this.#switchboard,
       totals: this.#totals,
       endpoint: (number) => this.#endpoints.get(number),
+      takeReturn: (handed) => this.#entrances[handed.side].takeReturn(handed),
     });
     while (!this.#stopping) {
       const idle = this.#runnable.length === 0 && (bridge === null || bridge.fallAsleep());

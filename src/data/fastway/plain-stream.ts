@@ -95,6 +95,13 @@ export class PlainStream implements SocketStream, Watched {
     libc.close(this.fd);
   }
 
+  /** Gives the descriptor away, as it is. */
+  release(): number {
+    this.#closed = true;
+    this.#options.poller.forget(this.fd);
+    return this.fd;
+  }
+
   ready(events: number): void {
     if (events & FINAL_EVENTS) this.is_finished = true;
     if (events & (EPOLLIN | FINAL_EVENTS)) this.#readable = true;

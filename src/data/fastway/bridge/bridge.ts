@@ -23,12 +23,14 @@ import { workerOfId } from "../ids.ts";
 import type { Outlet } from "../outlet.ts";
 import type { FastwaySide } from "../protocol.ts";
 import { foreignClose, foreignMessage, type Neighbours, type Switchboard } from "../switchboard.ts";
+import type { SocketArrival } from "../arrivals.ts";
 import { Board } from "./board.ts";
 import { CommonDirectory } from "./common-directory.ts";
+import { encodeReturn, type HandedReturn } from "./handed-return.ts";
 import { SharedHeadcount } from "./headcount.ts";
 import { Link, type LinkContext } from "./link.ts";
 import type { BridgeMemory, Relinked } from "./memory.ts";
-import { ANSWER, ASK, DIAL, fromWords, OVER, sideOf } from "./records.ts";
+import { ANSWER, ASK, DIAL, fromWords, OVER, RETURN, sideOf } from "./records.ts";
 import { SharedDirectory } from "./shared-directory.ts";
 
 /** The rest of the worker, which exists only after the bridge does. */
@@ -37,6 +39,8 @@ export interface BridgeHost {
   readonly totals: WorkerTotals;
   /** By the endpoint's number; one that takes part. */
   endpoint(number: number): Endpoint | null;
+  /** A connection for an snet session of this worker's. */
+  takeReturn(handed: HandedReturn): void;
 }
 
 export interface BridgeOptions {
@@ -86,6 +90,7 @@ export class Bridge implements Neighbours {
       endpoint: (number) => host.endpoint(number),
       local: (side, key) => this.#local(side, key),
       record: (link, type, words, at) => this.#record(link, type, words, at),
+      takeReturn: (handed) => host.takeReturn(handed),
     };
     this.#links = this.#memory.rings.map((rings, worker) =>
       rings === null ? null : new Link({ shared, worker, rings })
@@ -158,6 +163,18 @@ export class Bridge implements Neighbours {
     if (id === 0) return false;
     const link = this.#links[workerOfId(id, this.workers)];
     return link?.ask(from as Endpoint, id, is_data) ?? false;
+  }
+
+  /** Somebody comes back to an snet session that another worker may have. */
+  handReturn(arrival: SocketArrival, id: number, request: Uint8Array): boolean {
+    const link = this.#links[workerOfId(id, this.workers)];
+    if (link === undefined || link === null || !link.is_up) return false;
+    const { side, remote, address, socket } = arrival;
+    const transport = arrival.transport === "tls" ? "tls" : "tcp";
+    arrival.handOver();
+    const fd = socket.release();
+    link.send(RETURN, encodeReturn({ side, fd, transport, remote, address, request }));
+    return true;
   }
 
   #server(worker: number, endpoint: number, id: number): Outlet | null {

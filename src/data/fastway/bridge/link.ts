@@ -13,11 +13,17 @@ import type { FastwaySide } from "../protocol.ts";
 import type { Switchboard } from "../switchboard.ts";
 import type { Board } from "./board.ts";
 import { EndedRoutes } from "./ended-routes.ts";
+import {
+  decodeReturn,
+  descriptorOfReturn,
+  eachReturn,
+  type HandedReturn,
+} from "./handed-return.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
 import type { RingPair } from "./memory.ts";
 import { Outbox } from "./outbox.ts";
 import { PendingDials } from "./pending-dials.ts";
-import { ASK, DIAL, highWord, LATE, lowWord, OVER } from "./records.ts";
+import { ASK, DIAL, highWord, LATE, lowWord, OVER, RETURN } from "./records.ts";
 import { RemoteOutlet, type RemoteOutletOwner } from "./remote-outlet.ts";
 import { RingBlock, RingReader, RingWriter } from "./ring.ts";
 
@@ -34,6 +40,7 @@ export interface LinkContext {
   local(side: FastwaySide, key: number): Endpoint | null;
   /** By its number. */
   endpoint(number: number): Endpoint | null;
+  takeReturn(handed: HandedReturn): void;
   /** A record that is none of the link's own. */
   record(link: Link, type: number, words: Uint32Array, at: number): void;
 }
@@ -63,6 +70,8 @@ export class Link implements InboxOwner, RemoteOutletOwner {
   #asked = 0;
   #is_closed = false;
   #incarnation: number;
+  /** The ring that this worker writes. */
+  #out: SharedArrayBuffer;
   #writer: RingWriter;
   #outbox: Outbox;
   #inbox: Inbox;
@@ -71,6 +80,7 @@ export class Link implements InboxOwner, RemoteOutletOwner {
     this.#shared = shared;
     this.worker = worker;
     this.#incarnation = rings.incarnation;
+    this.#out = rings.out;
     ({ writer: this.#writer, outbox: this.#outbox, inbox: this.#inbox } = this.#open(rings));
   }
 
@@ -139,7 +149,7 @@ export class Link implements InboxOwner, RemoteOutletOwner {
     if (!reader.waits) return false;
     this.#inbox.receive();
     this.#tellLate();
-    if (reader.release()) this.#shared.board.wake(this.worker);
+    this.#release();
     return true;
   }
 
@@ -171,14 +181,18 @@ export class Link implements InboxOwner, RemoteOutletOwner {
   /** The other worker has died; these are for the next one. */
   renew(rings: RingPair): void {
     if (rings.incarnation === this.#incarnation) return;
+    const { switchboard, context, takeReturn } = this.#shared;
     this.#incarnation = rings.incarnation;
-    this.#outbox.close();
+    this.#closeOutbox();
     this.#inbox.close();
+    // Nobody else reads these two any more, and there may be descriptors in them.
+    eachReturn(this.#inbox.reader, (words, at) => takeReturn(decodeReturn(words, at)));
+    eachReturn(new RingReader(this.#out), this.#closeReturn);
+    this.#out = rings.out;
     ({ writer: this.#writer, outbox: this.#outbox, inbox: this.#inbox } = this.#open(rings));
     this.#asked = 0;
     this.#late_messages = 0;
     this.#fallen.length = 0;
-    const { switchboard, context } = this.#shared;
     const outlets = Object.values(this.#outlets).flatMap((known) => [...known.values()]);
     for (const outlet of outlets) outlet.is_over = true;
     for (const outlet of outlets) switchboard.leave(outlet);
@@ -193,7 +207,7 @@ export class Link implements InboxOwner, RemoteOutletOwner {
 
   close(): void {
     this.#is_closed = true;
-    this.#outbox.close();
+    this.#closeOutbox();
     this.#inbox.close();
   }
 
@@ -272,6 +286,7 @@ export class Link implements InboxOwner, RemoteOutletOwner {
 
   record(type: number, words: Uint32Array, at: number): void {
     if (type === LATE) this.#heardLate(words[at], words[at + 1]);
+    else if (type === RETURN) this.#takeReturn(words, at);
     else this.#shared.record(this, type, words, at);
   }
 
@@ -283,6 +298,28 @@ export class Link implements InboxOwner, RemoteOutletOwner {
       switchboard.release(route);
       context.batch.command(local, CLOSE, route.id);
     }
+  }
+
+  #takeReturn(words: Uint32Array, at: number): void {
+    const handed = decodeReturn(words, at);
+    // From here on the descriptor is this worker's: nobody else closes it, whatever happens.
+    this.#release();
+    this.#shared.takeReturn(handed);
+  }
+
+  #release(): void {
+    if (this.#inbox.reader.release()) this.#shared.board.wake(this.worker);
+  }
+
+  readonly #closeReturn = (words: ArrayLike<number>, at: number): void => {
+    this.#shared.context.libc.close(descriptorOfReturn(words, at));
+  };
+
+  /** What waits for the ring will never be sent. */
+  #closeOutbox(): void {
+    this.#outbox.close((type, words) => {
+      if (type === RETURN) this.#closeReturn(words, 0);
+    });
   }
 
   #tellLate(): void {

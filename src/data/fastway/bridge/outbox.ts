@@ -118,9 +118,12 @@ export class Outbox {
     if (this.#first === null) this.#last = null;
   }
 
-  /** The one it is for is gone. */
-  close(): void {
-    for (let one = this.#first; one !== null; one = one.next) this.#pool.giveChain(one.first);
+  /** The one it is for is gone. Shows each record that waits and is not frames. */
+  close(show: (type: number, words: readonly number[]) => void): void {
+    for (let one = this.#first; one !== null; one = one.next) {
+      this.#pool.giveChain(one.first);
+      if (one.key === null) show(one.type, one.words);
+    }
     this.#first = null;
     this.#last = null;
   }
