@@ -20,9 +20,13 @@ export class FastwayRig {
   readonly #rest: z.input<typeof configSchema>;
   readonly #peers: FastwayPeer[] = [];
 
-  constructor(choice: FastwayChoice, rest: z.input<typeof configSchema>) {
+  constructor(
+    choice: FastwayChoice,
+    rest: z.input<typeof configSchema>,
+    Plane = WorkerFastwayPlane,
+  ) {
     this.#rest = rest;
-    this.plane = new WorkerFastwayPlane({
+    this.plane = new Plane({
       config: this.#configOf(choice),
       listener: (event) => this.events.push(event),
     });
@@ -43,11 +47,23 @@ export class FastwayRig {
   }
 
   /** A connection that has said nothing yet. */
-  async connect(side: "client" | "server"): Promise<FastwayPeer> {
-    const end = await TcpEnd.connect({ port: this.ports[side], name: `${side} of fastway` });
+  async connect(side: "client" | "server", host = "127.0.0.1"): Promise<FastwayPeer> {
+    const end = await TcpEnd.connect({ port: this.ports[side], host, name: `${side} of fastway` });
     const peer = new FastwayPeer(end);
     this.#peers.push(peer);
     return peer;
+  }
+
+  /** Likewise, as soon as somebody listens. */
+  async connectAgain(side: "client" | "server"): Promise<FastwayPeer> {
+    for (;;) {
+      try {
+        return await this.connect(side);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") throw error;
+        await this.plane.beat(5000);
+      }
+    }
   }
 
   async client(): Promise<FastwayPeer> {
@@ -88,8 +104,9 @@ export class FastwayRig {
 export async function startFastway(
   choice: FastwayChoice = {},
   rest: z.input<typeof configSchema> = {},
+  Plane = WorkerFastwayPlane,
 ): Promise<FastwayRig> {
-  const rig = new FastwayRig(choice, rest);
+  const rig = new FastwayRig(choice, rest, Plane);
   rig.ports = await rig.plane.start();
   return rig;
 }

@@ -173,7 +173,7 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
     // Not started yet: it will start with these.
     if (this.#seats.length === 0) return;
     this.#settings = fastwaySettings(config, { workers: this.#seats.length });
-    for (const { seat } of this.#seats) seat.tell({ type: "settings", settings: this.#settings });
+    for (const { seat } of this.#seats) seat.tell({ type: "settings", settings: this.settings });
   }
 
   snapshot(): FastwaySnapshot {
