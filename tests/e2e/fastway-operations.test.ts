@@ -15,6 +15,7 @@ import { check, Dashboard, rowWith } from "../harness/dashboard.ts";
 import { data, dial, token } from "../harness/fastway-frames.ts";
 import { FastwayPeer, virtualConnection } from "../harness/fastway-peer.ts";
 import { FastwayService } from "../harness/fastway-service.ts";
+import { SnetLine } from "../harness/snet-line.ts";
 import { checkedDocument } from "../harness/openapi.ts";
 import { freshToken, hashOf, TokenFile } from "../harness/token-file.ts";
 import { Tool } from "../harness/tool.ts";
@@ -257,6 +258,41 @@ test("clients show their tokens where that is asked for, and a reload can take o
   } finally {
     await service.stop();
     file.remove();
+  }
+});
+
+test("a session of snet that is away is told of, comes back, and cannot once it is kicked", async () => {
+  const service = await FastwayService.start({
+    settings: { admin: { port: 0 } },
+    fastway: { ClientSnetEnable: true },
+  });
+  try {
+    const admin = await AdminPort.of(service.gateway);
+    const line = await SnetLine.open({ port: service.client_port, encrypts: false });
+    const client = new FastwayPeer(line, { name: "client over snet" });
+    await client.settled();
+    const { endpoint } = await service.gateway.logged("fastway_client", { transport: "snet" });
+    line.cut();
+    await service.gateway.takeLogged("fastway_away", { endpoint });
+    expect((await endpointsOf(admin)).endpoints).toMatchObject([{ endpoint, is_away: true }]);
+    expect((await admin.metrics()).value("relayx_fastway_endpoints_away", {})).toBe(1);
+    await line.comeBack();
+    await service.gateway.logged("fastway_back", { endpoint });
+    await client.settled();
+    expect((await endpointsOf(admin)).endpoints).toMatchObject([{ endpoint, is_away: false }]);
+    line.cut();
+    await service.gateway.takeLogged("fastway_away", { endpoint });
+    await admin.ask(`/api/v1/fastway/endpoints/${endpoint}`, { method: "DELETE" });
+    expect(await service.gateway.logged("fastway_over", { endpoint })).toMatchObject({
+      reason: "kicked",
+    });
+    await expect(line.comeBack()).rejects.toThrow("the return was refused");
+    expect(await service.gateway.logged("fastway_refused")).toMatchObject({
+      reason: "snet_unknown",
+    });
+    client.destroy();
+  } finally {
+    await service.stop();
   }
 });
 
