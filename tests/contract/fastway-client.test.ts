@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import net, { type AddressInfo } from "node:net";
+import tls from "node:tls";
 import {
   type ClientOptions,
   connectClient,
@@ -11,6 +12,7 @@ import {
   type ServerOptions,
   type VirtualConnection,
 } from "../../clients/fastway/mod.ts";
+import { TestAuthority } from "../harness/certificates.ts";
 import { turn, within } from "../harness/deadline.ts";
 import { command, frameOfLength } from "../harness/fastway-frames.ts";
 import { TestGateway, type TestGatewayOptions } from "../harness/fastway-gateway.ts";
@@ -413,4 +415,31 @@ test("all frames of one turn leave in one write", async () => {
   await settled(one);
   expect(reads[0]).toBeGreaterThanOrEqual(200 * 31);
   expect(a.isClosed).toBe(false);
+});
+
+describe("TLS", () => {
+  test("with an authority that is trusted, and not with another", async () => {
+    const authority = new TestAuthority();
+    const { cert, key } = authority.issue();
+    closing.push(() => authority.close());
+    const gateway = await gatewayOf();
+    const door = tls.createServer({ cert, key }, (near) => {
+      const far = net.connect(gateway.port("client"), "127.0.0.1");
+      near.pipe(far).pipe(near);
+      near.on("error", () => far.destroy());
+      near.on("close", () => far.destroy());
+    });
+    door.on("tlsClientError", () => {});
+    await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
+    closing.push(() => door.close());
+    const { port } = door.address() as AddressInfo;
+    await server(gateway);
+    for (const host of ["127.0.0.1", "localhost"]) {
+      const one = await connectClient({ host, port, tls: { ca: authority.ca } });
+      closing.push(() => one.close());
+      expect((await one.dial(7)).remoteId).toBe(7);
+    }
+    const distrusting = connectClient({ host: "127.0.0.1", port, tls: true });
+    expect((await failure(distrusting)).code).toBe("connect_failed");
+  });
 });

@@ -1,6 +1,7 @@
 /** The client library and its chat at the gateway as a process, on each runtime that it is for. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { connectClient } from "../../clients/fastway/mod.ts";
 import { CuttingPath } from "../harness/cutting-path.ts";
 import {
   BuiltLibrary,
@@ -12,6 +13,7 @@ import {
 import { FASTWAY_KEY, FastwayService } from "../harness/fastway-service.ts";
 import { announcedRandom } from "../harness/random.ts";
 import { repository } from "../harness/runtime.ts";
+import { freshToken, hashOf, TokenFile } from "../harness/token-file.ts";
 
 setDefaultTimeout(60_000);
 
@@ -134,6 +136,28 @@ describe.each(program_runtimes.map((runtime) => ({ runtime })))("on $runtime", (
       await killAll();
     }
   });
+});
+
+test("a token that is good is taken, and another one is not", async () => {
+  const token = freshToken();
+  const file = new TokenFile([{ name: "ada", role: "client", id: "*", token_hash: hashOf(token) }]);
+  const guarded = await FastwayService.start({
+    fastway: { client_auth: "token" },
+    settings: { auth: { mode: "tokens", tokens_file: file.path } },
+  });
+  const at = { host: "127.0.0.1", port: guarded.client_port };
+  try {
+    const client = await connectClient({ ...at, token });
+    expect(await client.dial(9).catch(({ code }) => code)).toBe("dial_refused");
+    await client.close();
+    for (const wrong of [freshToken(), undefined]) {
+      const error = await connectClient({ ...at, token: wrong }).catch((reason) => reason);
+      expect(error).toMatchObject({ name: "FastwayError", code: "connect_refused" });
+    }
+  } finally {
+    await guarded.stop();
+    file.remove();
+  }
 });
 
 test("a Node project finds the library and its types by its name", async () => {
