@@ -1,8 +1,10 @@
 /** A client or a server at its gateway: one connection that carries many conversations. */
+import { readCommand } from "./commands.ts";
 import { type DialOptions, Dials } from "./dials.ts";
-import { abortedError, FastwayError } from "./errors.ts";
+import { abortedError, connectRefused, dialRefused, FastwayError } from "./errors.ts";
 import { FrameReader } from "./frame-reader.ts";
 import type { Greeting } from "./greeting.ts";
+import { Opening } from "./opening.ts";
 import { checkDialOptions, checkRemoteId, type EndpointSettings } from "./options.ts";
 import { Outbox, rejected, type Sender } from "./outbox.ts";
 import { Pings } from "./pings.ts";
@@ -38,7 +40,7 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
   readonly closed: Promise<FastwayError | null>;
   readonly #settings: EndpointSettings;
   readonly #transport: Transport;
-  readonly #greeting: Greeting;
+  readonly #opening: Opening;
   readonly #outbox: Outbox;
   readonly #pings: Pings;
   readonly #reader: FrameReader;
@@ -47,8 +49,6 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
   readonly #incoming = new WaitingQueue<VirtualConnection>();
   readonly #full = new Set<VirtualConnection>();
   readonly #ended: (error: FastwayError | null) => void;
-  #challenge: Uint8Array | null = new Uint8Array(0);
-  #ready: { resolve(): void; reject(error: FastwayError): void } | null = null;
   #over: FastwayError | null = null;
   #is_away = false;
   #late_messages = 0;
@@ -63,7 +63,7 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
   ) {
     this.#settings = settings;
     this.#transport = transport;
-    this.#greeting = greeting;
+    this.#opening = new Opening({ greeting, timeout_ms: settings.connect_timeout_ms });
     this.#outbox = new Outbox({ transport, settings, leaving: () => this.#pingIfDue() });
     this.#reader = new FrameReader({
       owner: {
@@ -96,34 +96,20 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
 
   /** For `connectClient` and `connectServer`: resolves when the gateway has answered a first ping. */
   open(): Promise<void> {
-    const { signal, connect_timeout_ms } = this.#settings;
+    const { signal } = this.#settings;
     if (signal?.aborted) return rejected(abortedError(signal));
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() =>
-        this.#end(
-          new FastwayError(
-            "connect_timeout",
-            `The gateway had not answered after ${connect_timeout_ms} ms`,
-          ),
-        ), connect_timeout_ms);
-      const settle = () => {
-        clearTimeout(timer);
-        this.#ready = null;
-      };
-      this.#ready = {
-        resolve: () => (settle(), resolve()),
-        reject: (error) => (settle(), reject(error)),
-      };
-      signal?.addEventListener("abort", this.#aborted, { once: true });
-      this.#transport.start({
-        transportOpen: () => this.#opened(),
-        transportBytes: (bytes) => this.#take(bytes),
-        transportDrained: () => this.#outbox.drained(),
-        transportAway: () => this.#setAway(true),
-        transportBack: () => this.#setAway(false),
-        transportOver: (error) => this.#end(error),
-      });
+    const answered = this.#opening.wait((error) => this.#end(error));
+    signal?.addEventListener("abort", this.#aborted, { once: true });
+    this.#transport.start({
+      // A client is not challenged, and greets at once.
+      transportOpen: () => this.#greet(new Uint8Array(0)),
+      transportBytes: (bytes) => this.#take(bytes),
+      transportDrained: () => this.#outbox.drained(),
+      transportAway: () => this.#setAway(true),
+      transportBack: () => this.#setAway(false),
+      transportOver: (error) => this.#end(error),
     });
+    return answered;
   }
 
   /**
@@ -199,30 +185,22 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
     },
   };
 
-  #opened(): void {
-    if (this.#greeting.challenge_bytes === 0) this.#greet(new Uint8Array(0));
-  }
-
-  #greet(challenge: Uint8Array): void {
-    this.#challenge = null;
-    const first = this.#greeting.answer(challenge);
-    if (first.length > 0) this.#outbox.raw(first);
-    // Nothing else shows that the gateway has taken us: it does not answer a proof or a token.
-    this.#pings.send();
-    this.#outbox.flush();
-  }
-
   #take(bytes: Uint8Array): void {
     this.#pings.heard();
-    if (!this.#challenge) return this.#reader.read(bytes);
-    const missing = this.#greeting.challenge_bytes - this.#challenge.length;
-    const challenge = new Uint8Array(this.#challenge.length + Math.min(missing, bytes.length));
-    challenge.set(this.#challenge);
-    challenge.set(bytes.subarray(0, missing), this.#challenge.length);
-    this.#challenge = challenge;
-    if (bytes.length < missing) return;
-    this.#greet(challenge);
-    if (bytes.length > missing) this.#reader.read(bytes.subarray(missing));
+    const rest = this.#opening.is_challenged ? this.#greet(bytes) : bytes;
+    if (rest.length > 0) this.#reader.read(rest);
+  }
+
+  /** Sends the greeting when all that it needs has come; answers what came behind that. */
+  #greet(bytes: Uint8Array): Uint8Array {
+    const { hello, from } = this.#opening.take(bytes);
+    if (hello !== null) {
+      if (hello.length > 0) this.#outbox.raw(hello);
+      // Nothing else shows that the gateway has taken us: it does not answer a proof or a token.
+      this.#pings.send();
+      this.#outbox.flush();
+    }
+    return bytes.subarray(from);
   }
 
   #frame(id: number, bytes: Uint8Array, from: number, to: number): void {
@@ -234,23 +212,18 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
   }
 
   #command(bytes: Uint8Array, from: number, to: number): void {
-    if (from === to) return this.#fault("a command without a type");
-    const type = bytes[from];
-    const arguments_bytes = wire.ARGUMENT_BYTES[type];
-    if (arguments_bytes === undefined || type === wire.DIAL) {
-      return this.#fault(`a command of type ${type}`);
-    }
-    if (to - from - 1 < arguments_bytes) {
-      return this.#fault(`a command of type ${type} without all its arguments`);
-    }
-    const first = arguments_bytes >= 4 ? wire.readU32(bytes, from + 1) : 0;
-    const second = arguments_bytes >= 8 ? wire.readU32(bytes, from + 5) : 0;
+    const command = readCommand(bytes, from, to);
+    if (typeof command === "string") return this.#fault(command);
+    const { type, first, second } = command;
     if (type === wire.ACCEPT) this.#accepted(first, second);
     else if (type === wire.CONNECT) this.#connected(first, second);
-    else if (type === wire.REFUSE) this.#dials.take(first)?.failed(refused(first));
+    else if (type === wire.REFUSE) this.#dials.take(first)?.failed(dialRefused(first));
     else if (type === wire.CLOSE) this.#closed(first);
     // A ping that we did not ask for gets no answer: the gateway would answer that one too.
-    else if (this.#pings.answered()) this.#becomeReady();
+    else if (this.#pings.answered() && this.#opening.is_waited_for) {
+      this.#pings.start();
+      this.#opening.done();
+    }
   }
 
   #accepted(id: number, remoteId: number): void {
@@ -290,12 +263,6 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
     connection?.end("remote", null);
   }
 
-  #becomeReady(): void {
-    if (!this.#ready) return;
-    this.#pings.start();
-    this.#ready.resolve();
-  }
-
   /** Where room comes by the answers of pings, the gateway is asked before there is none. */
   #pingIfDue(): void {
     if (this.#transport.unacknowledged_max === Infinity) return;
@@ -323,7 +290,7 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
   #end(error: FastwayError): void {
     if (this.#over) return;
     this.#transport.destroy();
-    const is_refusal = this.#ready !== null && error.code === "gateway_gone";
+    const is_refusal = this.#opening.is_waited_for && error.code === "gateway_gone";
     this.#finish(is_refusal ? connectRefused(error) : error, false);
   }
 
@@ -341,24 +308,7 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
     this.#connections.clear();
     this.#incoming.clear();
     this.#incoming.end();
-    this.#ready?.reject(error);
+    this.#opening.failed(error);
     this.#ended(in_order ? null : error);
   }
-}
-
-function refused(remoteId: number): FastwayError {
-  return new FastwayError(
-    "dial_refused",
-    `The gateway refuses the dial to ${remoteId}: nobody there has this id, this client has all the ` +
-      "connections that it may have, or the gateway is draining",
-  );
-}
-
-function connectRefused(cause: FastwayError): FastwayError {
-  return new FastwayError(
-    "connect_refused",
-    "The gateway has ended the connection before it answered: a wrong key or token, a ban, a limit, " +
-      "or one side speaks TLS or snet and the other does not",
-    { cause },
-  );
 }

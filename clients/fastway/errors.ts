@@ -52,3 +52,20 @@ export class FastwayError extends Error {
 export function abortedError(signal: AbortSignal): FastwayError {
   return new FastwayError("aborted", "Given up, as its signal says", { cause: signal.reason });
 }
+
+export function dialRefused(remoteId: number): FastwayError {
+  return new FastwayError(
+    "dial_refused",
+    `The gateway refuses the dial to ${remoteId}: nobody there has this id, this client has all the ` +
+      "connections that it may have, or the gateway is draining",
+  );
+}
+
+export function connectRefused(cause: FastwayError): FastwayError {
+  return new FastwayError(
+    "connect_refused",
+    "The gateway has ended the connection before it answered: a wrong key or token, a ban, a limit, " +
+      "or one side speaks TLS or snet and the other does not",
+    { cause },
+  );
+}
