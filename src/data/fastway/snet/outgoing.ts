@@ -50,7 +50,7 @@ export class SnetOutgoing {
   #look: Deadline | null = null;
   /** Null while the session is away. */
   #socket: SocketStream | null = null;
-  /** The peer's kernel has all before this count; on Linux this never goes back on one socket. */
+  /** The peer's kernel has all before this count. */
   #acknowledged = 0;
   /** The acknowledged count at which the kernel was asked to tell of room, and how often. */
   #asked_at = -1;
@@ -170,7 +170,9 @@ export class SnetOutgoing {
     const ring = this.#ring;
     const known_bytes = ring.room(this.#floor());
     if (known_bytes >= wanted_bytes) return known_bytes;
-    this.#acknowledged = ring.written - ring.unsent - socket.unacknowledgedBytes();
+    const acknowledged = ring.written - ring.unsent - socket.unacknowledgedBytes();
+    // A door's socket books more than the bytes that wait in it.
+    if (acknowledged > this.#acknowledged) this.#acknowledged = acknowledged;
     return ring.room(this.#floor());
   }
 

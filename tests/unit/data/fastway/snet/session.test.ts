@@ -38,6 +38,19 @@ test("a kernel that takes more than the ring has is looked at from time to time"
   expect(write(stream, Buffer.alloc(2000))).toBe(1000);
 });
 
+test("a kernel that counts more than the bytes, as for a Unix socket, only makes the writer wait", () => {
+  const rig = new SnetRig({ buffer_bytes: 4096 });
+  const { peer, stream, socket } = opened(rig);
+  socket.receive();
+  socket.booked_beside = 10_000;
+  expect(write(stream, Buffer.alloc(3000))).toBe(3000);
+  expect(write(stream, Buffer.alloc(3000))).toBe(1096);
+  expect(write(stream, "x")).toBe(WOULD_BLOCK);
+  peer.decode(socket.receive());
+  expect(write(stream, "x")).toBe(1);
+  expect(peer.decode(socket.receive()).toString()).toBe("x");
+});
+
 test("what the kernel has no room for waits in the ring and goes out when there is some", () => {
   const rig = new SnetRig({ buffer_bytes: 4096 });
   const { peer, stream, socket, listener } = opened(rig);

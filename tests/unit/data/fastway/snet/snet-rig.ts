@@ -27,6 +27,8 @@ export class FakeSocket implements SocketStream {
   room = Infinity;
   limit_bytes = 0;
   asked = 0;
+  /** What the kernel counts beside the bytes that are under way. */
+  booked_beside = 0;
   #unacknowledged = 0;
   #incoming = Buffer.alloc(0);
   #outgoing = Buffer.alloc(0);
@@ -74,7 +76,7 @@ export class FakeSocket implements SocketStream {
   }
 
   unacknowledgedBytes(): number {
-    return this.#unacknowledged;
+    return this.#unacknowledged + (this.#unacknowledged > 0 ? this.booked_beside : 0);
   }
 
   limitUnacknowledged(bytes: number): void {
