@@ -4,6 +4,9 @@
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
+import { connectClient, connectServer, type VirtualConnection } from "../../clients/fastway/mod.ts";
+import { CuttingPath } from "../harness/cutting-path.ts";
+import { within } from "../harness/deadline.ts";
 import { data, ping, serverHello } from "../harness/fastway-frames.ts";
 import { FastwayPeer, type PeerOptions, virtualConnection } from "../harness/fastway-peer.ts";
 import { announcedRandom } from "../harness/random.ts";
@@ -15,9 +18,11 @@ const SERVER = 7;
 
 let rig: FastwayRig;
 const peers: FastwayPeer[] = [];
+const paths: CuttingPath[] = [];
 
 afterEach(async () => {
   for (const peer of peers.splice(0)) peer.destroy();
+  for (const path of paths.splice(0)) path.close();
   await rig.close();
 });
 
@@ -120,6 +125,63 @@ describe.each([true, false])("encrypted: %p", (encrypts) => {
     expect(client.peer.frames).toEqual([]);
     expect(client.line.returns + server.line.returns).toBeGreaterThan(10);
     expect(rig.events.items.filter(({ type }) => type === "endpoint_over")).toEqual([]);
+  });
+
+  test("the client library on both sides, its connections cut at any byte", async () => {
+    const random = announcedRandom(`snet of both ends cut at any byte, encrypted: ${encrypts}`);
+    rig = await startFastway({
+      ClientSnetEnable: true,
+      ClientSnetEncrypt: encrypts,
+      // All that is said: what the path has taken and not passed on is lost with it.
+      ClientSnetBuffer: "4M",
+      ServerSnetEnable: true,
+      ServerSnetEncrypt: encrypts,
+      ServerSnetBuffer: "4M",
+    });
+    const snet = { encrypt: encrypts, retry_interval_ms: 10, buffer_bytes: 4 * 1024 * 1024 };
+    const pathTo = async (port: number) => {
+      let connections = 0;
+      // The first one's handshake is not cut: whoever has no session yet has nothing to return to.
+      const cut_after_bytes = () => random.int(++connections === 1 ? 500 : 1, 60_000);
+      const path = await CuttingPath.to(port, { cut_after_bytes, random });
+      paths.push(path);
+      return path.port;
+    };
+    const host = "127.0.0.1";
+    const { client: clients, server: servers } = rig.ports;
+    const server = await connectServer({
+      host,
+      port: await pathTo(servers),
+      id: SERVER,
+      key: KEY,
+      snet,
+    });
+    const client = await connectClient({ host, port: await pathTo(clients), snet });
+    const count = 400;
+    const talk = (connection: VirtualConnection) => {
+      const said = Array.from({ length: count }, () => random.bytes(random.int(0, 3000)));
+      const saying = (async () => {
+        for (const message of said) await connection.send(message);
+      })();
+      return { said, saying };
+    };
+    const hear = async (connection: VirtualConnection) => {
+      const heard: Buffer[] = [];
+      while (heard.length < count) heard.push(Buffer.from((await connection.receive())!));
+      return heard;
+    };
+    const one = await client.dial(SERVER);
+    const other = (await server.accept())!;
+    const [ours, theirs] = [talk(one), talk(other)];
+    const [at_one, at_other] = await within(
+      "all that was said",
+      Promise.all([hear(one), hear(other), ours.saying, theirs.saying]),
+    );
+    expect(Buffer.concat(at_other).equals(Buffer.concat(ours.said))).toBe(true);
+    expect(Buffer.concat(at_one).equals(Buffer.concat(theirs.said))).toBe(true);
+    expect(paths.reduce((cuts, path) => cuts + path.cuts, 0)).toBeGreaterThan(10);
+    for (const path of paths) path.leaveAlone();
+    await Promise.all([client.close(), server.close()]);
   });
 
   test("a gap of exactly the buffer is accepted and sent again, one byte more is refused", async () => {
