@@ -4,6 +4,9 @@
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { connectClient, connectServer, type VirtualConnection } from "../../clients/fastway/mod.ts";
 import { CuttingPath } from "../harness/cutting-path.ts";
 import { within } from "../harness/deadline.ts";
@@ -19,10 +22,12 @@ const SERVER = 7;
 let rig: FastwayRig;
 const peers: FastwayPeer[] = [];
 const paths: CuttingPath[] = [];
+const folders: string[] = [];
 
 afterEach(async () => {
   for (const peer of peers.splice(0)) peer.destroy();
   for (const path of paths.splice(0)) path.close();
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
   await rig.close();
 });
 
@@ -372,6 +377,30 @@ test("who reads slowly and is cut has lost nothing, however much was said to it"
     expect((await peer.take("data")).body.equals(body)).toBe(true);
   }
   await peer.settled();
+});
+
+test("through a door nothing is lost either, many rings full", async () => {
+  rig = await startFastway({ ClientSnetEnable: true, ClientSnetEncrypt: true });
+  const folder = mkdtempSync(join(tmpdir(), "relayx-snet-"));
+  folders.push(folder);
+  const path = join(folder, "door");
+  await rig.plane.openDoor("client", path);
+  const server = await plainServer();
+  const header = Buffer.from("PROXY TCP4 192.0.2.9 127.0.0.1 4711 8880\r\n");
+  const line = await SnetLine.open({ port: { path, header }, encrypts: true });
+  const client = new FastwayPeer(line, { name: "client" });
+  peers.push(client);
+  const { facts } = await rig.event("endpoint", (event) => event.facts.side === "client");
+  expect([facts.transport, facts.remote]).toEqual(["tls+snet", "192.0.2.9:4711"]);
+  const id = await virtualConnection(client, server, SERVER);
+  const random = announcedRandom("snet through a door");
+  const said = Array.from({ length: 800 }, () => random.bytes(random.int(0, 1600)));
+  for (let round = 0; round < 2; round++) {
+    await server.send(...said.map((body) => data(id, body)));
+    for (const body of said) expect((await client.take("data")).body.equals(body)).toBe(true);
+    line.cut({ reset: false });
+    await line.comeBack();
+  }
 });
 
 test("a gateway that drains takes nobody new, and who is known comes back", async () => {

@@ -10,8 +10,11 @@ import { SnetPeer } from "./snet-peer.ts";
 
 const ANSWER_BYTES = 24;
 
+/** Where the gateway is: a port, or a door with the header that says who comes through it. */
+export type SnetPlace = number | { path: string; header: Uint8Array };
+
 export interface SnetLineOptions {
-  port: number;
+  port: SnetPlace;
   encrypts: boolean;
 }
 
@@ -40,13 +43,16 @@ export class RawConnection {
     });
   }
 
-  static async to(port: number): Promise<RawConnection> {
+  static async to(place: SnetPlace): Promise<RawConnection> {
     const connected = deferred<void>();
-    const socket = net.connect({ port, host: "127.0.0.1" });
+    const socket = typeof place === "number"
+      ? net.connect({ port: place, host: "127.0.0.1" })
+      : net.connect({ path: place.path });
     socket.setNoDelay(true);
     socket.once("error", connected.reject);
     socket.once("connect", connected.resolve);
-    await within(`connect to ${port}`, connected.promise);
+    await within(`connect to ${JSON.stringify(place)}`, connected.promise);
+    if (typeof place !== "number") socket.write(place.header);
     return new RawConnection(socket);
   }
 
@@ -87,7 +93,7 @@ export class SnetLine extends Duplex {
   readonly peer: SnetPeer;
   /** How often it has come back. */
   returns = 0;
-  readonly #port: number;
+  readonly #port: SnetPlace;
   #connection: RawConnection | null = null;
 
   private constructor({ port, encrypts }: SnetLineOptions) {
