@@ -105,6 +105,18 @@ const fastwayFigures = z.object({
   workers_replaced: count,
   /** As of `planes`. */
   loop_lag_ms: z.array(z.number().nullable()),
+  /** The TLS listeners in front, where a side has one. */
+  tls: z.object({
+    ports: z.object({ client: count.optional(), server: count.optional() }),
+    /** Connections that are on their way in, and those that are through and open. */
+    entering: count,
+    open: count,
+    /** Since the start: those that got through, that were refused, and that were closed unheard. */
+    passed_total: count,
+    refused_total: count,
+    shed_total: count,
+    threads_replaced: count,
+  }).optional(),
 });
 
 /** What the gateway does; `draining` may be taken back, `Stopping` may not. */

@@ -15,6 +15,10 @@ function one(read: (fastway: Figures) => number): Family["read"] {
   return where((fastway) => [{ labels: {}, value: read(fastway) }]);
 }
 
+function tls(read: (tls: NonNullable<Figures["tls"]>) => Sample[]): Family["read"] {
+  return where((fastway) => fastway.tls === undefined ? [] : read(fastway.tls));
+}
+
 function perWay(what: "messages" | "bytes"): Family["read"] {
   return where(({ carried }) =>
     SIDES.flatMap((side) =>
@@ -128,5 +132,33 @@ export const FASTWAY: readonly Family[] = [
       { labels: { state: "taken" }, value: pool_bytes },
       { labels: { state: "used" }, value: pool_used_bytes },
     ]),
+  },
+  {
+    name: "relayx_fastway_tls_connections",
+    type: "gauge",
+    help: "Connections to the TLS listeners of fastway: in the handshake, and through it and open.",
+    labels: ["state"],
+    read: tls(({ entering, open }) => [
+      { labels: { state: "entering" }, value: entering },
+      { labels: { state: "open" }, value: open },
+    ]),
+  },
+  {
+    name: "relayx_fastway_tls_handshakes_total",
+    type: "counter",
+    help: "Connections to the TLS listeners of fastway by what became of them; shed is unheard.",
+    labels: ["result"],
+    read: tls(({ passed_total, refused_total, shed_total }) => [
+      { labels: { result: "passed" }, value: passed_total },
+      { labels: { result: "refused" }, value: refused_total },
+      { labels: { result: "shed" }, value: shed_total },
+    ]),
+  },
+  {
+    name: "relayx_fastway_tls_threads_replaced_total",
+    type: "counter",
+    help: "Threads of the TLS listeners of fastway that died and were replaced.",
+    labels: [],
+    read: one(({ tls }) => tls?.threads_replaced ?? 0),
   },
 ];

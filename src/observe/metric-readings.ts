@@ -63,6 +63,15 @@ export interface Readings {
     queue_bytes: number;
     pool_bytes: number;
     pool_used_bytes: number;
+    /** Where there are TLS listeners. */
+    tls?: {
+      entering: number;
+      open: number;
+      passed_total: number;
+      refused_total: number;
+      shed_total: number;
+      threads_replaced: number;
+    };
   };
   planes: (Workers & { kind: string; ports_open: number })[];
   streams: { configured: number; publishers: number; viewers: number };

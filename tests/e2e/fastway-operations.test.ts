@@ -336,6 +336,9 @@ describe.skipIf(!has_browser)("the page", () => {
     const contrasts = await check<{ faults: string[] }>(page, "contrastFaults");
     expect(contrasts.faults).toEqual([]);
     expect(await check(page, "structureFaults")).toEqual([]);
+    await page.setViewportSize({ width: 360, height: 800 });
+    expect(await check(page, "narrowFaults")).toEqual([]);
+    await page.setViewportSize({ width: 1280, height: 900 });
     const { endpoint } = await board.gateway.logged("fastway_server", { id: "77" });
     await row.getByRole("button", { name: `Kick server 77, endpoint ${endpoint}` }).click();
     const dialog = page.getByRole("alertdialog", { name: `Kick server 77, endpoint ${endpoint}?` });

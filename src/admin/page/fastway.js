@@ -75,10 +75,10 @@ export class FastwayView {
     this.#section.hidden = !this.#is_served;
     this.#link.hidden = !this.#is_served;
     if (figures === undefined) return;
-    const { ports, clients, servers, away, virtual, virtual_total, refused } = figures;
+    const { ports, clients, servers, away, virtual, virtual_total, refused, tls } = figures;
     this.#figures.peers(
       `${count(clients)}, ${count(servers)}`,
-      `ports ${ports.client} and ${ports.server}${
+      `ports ${ports.client} and ${ports.server}${tlsPorts(tls)}${
         away === 0 ? "" : `; ${counted(away, "session")} away`
       }`,
     );
@@ -119,6 +119,13 @@ export class FastwayView {
         : "",
     );
   }
+}
+
+/** @param {Figures["tls"]} tls */
+function tlsPorts(tls) {
+  if (tls === undefined) return "";
+  const ports = [tls.ports.client, tls.ports.server].filter((port) => port !== undefined);
+  return `, TLS ${ports.join(" and ")}`;
 }
 
 /** Of {@link columnsOf}. */

@@ -70,7 +70,7 @@ function fastwayLines(
   fastway: NonNullable<GatewayAnswer["fastway"]>,
   roughBytes: Wording["roughBytes"],
 ): [string, string][] {
-  const { ports, clients, servers, away, carried, refused } = fastway;
+  const { ports, clients, servers, away, carried, refused, tls } = fastway;
   const ways = (side: "client" | "server") => {
     const { messages_in, messages_out, bytes_in, bytes_out } = carried[side];
     return `${messages_in} messages in (${roughBytes(bytes_in)}), ${messages_out} out (${
@@ -79,6 +79,7 @@ function fastwayLines(
   };
   return [
     ["fastway", `port ${ports.client} for clients, ${ports.server} for servers`],
+    ...(tls === undefined ? [] : [tlsLine(tls)]),
     ["fw peers", `${clients} clients, ${servers} servers, ${away} of them away`],
     [
       "fw virtual",
@@ -95,6 +96,16 @@ function fastwayLines(
     ],
     ["fw loop", loop(fastway)],
   ];
+}
+
+function tlsLine(tls: NonNullable<NonNullable<GatewayAnswer["fastway"]>["tls"]>): [string, string] {
+  const { ports: { client, server }, entering, open, refused_total, shed_total } = tls;
+  const served = [
+    ...(client === undefined ? [] : [`port ${client} for clients`]),
+    ...(server === undefined ? [] : [`port ${server} for servers`]),
+  ];
+  const refused = `${refused_total + shed_total} refused`;
+  return ["fw tls", `${served.join(", ")}; ${open} open, ${entering} entering, ${refused}`];
 }
 
 function loop(

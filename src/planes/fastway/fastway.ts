@@ -89,6 +89,7 @@ export class Fastway implements Probed {
       plane,
       roster: this.#roster,
       meter: this.#meter,
+      door: this.#door,
       ports: () => this.#ports,
     });
   }

@@ -1,6 +1,7 @@
 /** What the operator sees of fastway, and orders there. */
 import type { FastwayPlane, FastwayPorts } from "../../data/fastway/plane.ts";
 import type { FastwaySide } from "../../data/fastway/protocol.ts";
+import type { FastwayDoor, FastwayDoorSnapshot } from "./door.ts";
 import type { Traffic } from "./endpoint.ts";
 import type { Meter } from "./meter.ts";
 import type { PerSide, Roster } from "./roster.ts";
@@ -26,6 +27,8 @@ export interface FastwayFigures {
   workers: number;
   workers_replaced: number;
   loop_lag_ms: (number | null)[];
+  /** Absent where neither side has a TLS listener. */
+  tls?: FastwayDoorSnapshot;
 }
 
 /** Which endpoints are asked for, and from where on. */
@@ -49,14 +52,22 @@ export class Orders {
   readonly #plane: FastwayPlane;
   readonly #roster: Roster;
   readonly #meter: Meter;
+  readonly #door: Pick<FastwayDoor, "snapshot">;
   readonly #ports: () => FastwayPorts;
 
   constructor(
-    options: { plane: FastwayPlane; roster: Roster; meter: Meter; ports: () => FastwayPorts },
+    options: {
+      plane: FastwayPlane;
+      roster: Roster;
+      meter: Meter;
+      door: Pick<FastwayDoor, "snapshot">;
+      ports: () => FastwayPorts;
+    },
   ) {
     this.#plane = options.plane;
     this.#roster = options.roster;
     this.#meter = options.meter;
+    this.#door = options.door;
     this.#ports = options.ports;
   }
 
@@ -65,6 +76,7 @@ export class Orders {
     this.#meter.refresh(performance.now());
     const totals = this.#plane.totals();
     const { refused_unknown, refused_limit, refused_draining, ...others } = totals;
+    const tls = this.#door.snapshot();
     let queue_messages = 0;
     let queue_bytes = 0;
     for (const { counters } of roster.all()) {
@@ -82,6 +94,7 @@ export class Orders {
       queue_messages,
       queue_bytes,
       ...this.#plane.snapshot(),
+      ...(Object.keys(tls.ports).length === 0 ? {} : { tls }),
     };
   }
 

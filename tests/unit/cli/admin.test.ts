@@ -108,12 +108,22 @@ describe("what is printed", () => {
       queue_bytes: 2048,
       pool_bytes: 1024 ** 2,
       pool_used_bytes: 4096,
+      tls: {
+        ports: { server: 8883 },
+        entering: 1,
+        open: 2,
+        passed_total: 9,
+        refused_total: 3,
+        shed_total: 1,
+        threads_replaced: 0,
+      },
     };
     fastway.carried.client = { bytes_in: 2048, bytes_out: 0, messages_in: 5, messages_out: 6 };
     const { admin } = await answering(200, { ...gateway, fastway });
     const { stdout } = await relayx(["status", ...admin]);
     expect(stdout.split("\n").slice(11)).toEqual([
       "fastway    port 8880 for clients, 8881 for servers",
+      "fw tls     port 8883 for servers; 2 open, 1 entering, 4 refused",
       "fw peers   3 clients, 2 servers, 1 of them away",
       "fw virtual 7 connections, 70 since the start; dials refused: 1 unknown, 2 limit, 3 draining",
       "fw clients 5 messages in (2.0 KB), 6 out (0 B)",

@@ -132,6 +132,14 @@ describe("the page of metrics", () => {
         workers: 2,
         workers_replaced: 1,
         loop_lag_ms: [2, null],
+        tls: {
+          entering: 1,
+          open: 2,
+          passed_total: 3,
+          refused_total: 4,
+          shed_total: 5,
+          threads_replaced: 6,
+        },
       },
     });
     expect(text.faults()).toEqual([]);
@@ -145,6 +153,9 @@ describe("the page of metrics", () => {
     expect(value("bytes_total", { side: "client", direction: "in" })).toBe(1);
     expect(value("virtual_connections_total")).toBe(8);
     expect(value("pool_bytes", { state: "used" })).toBe(16);
+    expect(value("tls_connections", { state: "open" })).toBe(2);
+    expect(value("tls_handshakes_total", { result: "shed" })).toBe(5);
+    expect(value("tls_threads_replaced_total")).toBe(6);
     expect(text.value("relayx_workers", { protocol: "fastway" })).toBe(2);
     expect(text.value("relayx_workers_hung", { protocol: "fastway" })).toBe(1);
     expect(text.value("relayx_ports_open", { protocol: "fastway" })).toBeUndefined();
