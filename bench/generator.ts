@@ -5,6 +5,7 @@ import type { Child, Children } from "./child.ts";
 import type {
   BulkOrder,
   EchoOrder,
+  FastwayOrder,
   PathOrder,
   Schedule,
   SessionsOrder,
@@ -14,6 +15,7 @@ import type {
 export type GeneratorOrder =
   | ({ program: "bulk-end" } & BulkOrder)
   | ({ program: "echo-end" } & EchoOrder)
+  | ({ program: "fastway-end" } & FastwayOrder)
   | ({ program: "sessions" } & SessionsOrder)
   | ({ program: "srt-end" } & SrtOrder)
   | ({ program: "impaired-path" } & PathOrder);

@@ -5,7 +5,8 @@
 import type { Children } from "../child.ts";
 import type { EndPlace } from "../load/wire.ts";
 
-export type Transport = "tcp" | "srt";
+/** `fastway` is its frames over TCP, which whoever relays TCP carries as bytes. */
+export type Transport = "tcp" | "srt" | "fastway";
 
 /** How many sessions of each kind a measure will open, so that a contender can be set up for them. */
 export interface Need {
@@ -23,6 +24,8 @@ export interface Lane {
   back: EndPlace;
   /** Connections that follow each other on the way; over SRT each adds its latency. */
   hops: number;
+  /** The id of the server that the back end is for a fastway gateway; absent: there is none. */
+  fastway_server?: number;
 }
 
 /** A contender that serves. */

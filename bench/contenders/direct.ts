@@ -6,7 +6,7 @@ import { portPairs, proxyLane } from "./proxy.ts";
 export function direct({ ports }: { ports: FreePorts }): Contender {
   return {
     name: "direct",
-    carries: ["tcp", "srt"],
+    carries: ["tcp", "srt", "fastway"],
     setup:
       "The load generators connected to each other over the loopback, with nothing in between. " +
       "It shows what the generators and the kernel can do at most; no relay can be faster than this.",

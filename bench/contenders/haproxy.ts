@@ -47,7 +47,7 @@ export function haproxyTuned({ ports }: { ports: FreePorts }): Contender {
 function contender(tuning: Tuning, ports: FreePorts): Contender {
   return {
     name: tuning.name,
-    carries: ["tcp"],
+    carries: ["tcp", "fastway"],
     setup: tuning.setup,
     shown: configuration(tuning, [{ front_port: 8000, back_port: 9000 }]),
     version: () => programVersion("haproxy", ["-v"], /version (\S+)/),

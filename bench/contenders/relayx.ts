@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { binary_path } from "../../tests/harness/runtime.ts";
 import { V4Client } from "../../tests/harness/v4-client.ts";
 import type { Child } from "../child.ts";
+import { BENCH_KEY } from "../load/fastway-key.ts";
 import type { Contender, Lane, Need, Running } from "./contender.ts";
 import type { FreePorts } from "./ports.ts";
 import { listens, programVersion } from "./proxy.ts";
@@ -21,11 +22,13 @@ const CAPACITY = 65_536;
 export function relayx({ ports }: { ports: FreePorts }): Contender {
   return {
     name: "relayx",
-    carries: ["tcp", "srt"],
+    carries: ["tcp", "srt", "fastway"],
     setup:
       "The compiled binary with its defaults, but for the ports, the log's file, the SRT latency " +
       "and `session_idle_timeout: 0` so that idle sessions stay. Every session is paired through " +
-      "the control port and opened by a hello on both sides.",
+      "the control port and opened by a hello on both sides. For fastway it has that section, with " +
+      "`ClientMaxConn: 0` and, as windows of the load are wider than 1024 messages, " +
+      "`ClientSendChanSize: 102400`.",
     ...command({ ports, mode: "per_session" }),
   };
 }
@@ -53,11 +56,12 @@ function command(
     async start({ children, folder, need }) {
       requireBinary();
       const [control_port] = await ports.take(1);
+      const fastway = await ports.take(2);
       const home = await mkdtemp(join(folder, "relayx-"));
       const config = join(home, "config.yaml");
       await writeFile(
         config,
-        JSON.stringify(configuration({ ports, home, control_port, need, mode })),
+        JSON.stringify(configuration({ ports, home, control_port, fastway, need, mode })),
       );
       const child = children.start({
         name: "relayx",
@@ -67,6 +71,9 @@ function command(
       try {
         await Promise.race([listens(control_port, "relayx"), child.gone()]);
         const serving_ms = performance.now() - child.started_ms;
+        if (need.transport === "fastway") {
+          return new FastwayGateway({ serving_ms, child, ports: fastway });
+        }
         return await Pairing.start({ serving_ms, child, control_port, need });
       } catch (error) {
         await child.stop();
@@ -82,10 +89,11 @@ function requireBinary(): void {
   }
 }
 
-function configuration({ ports, home, control_port, need, mode }: {
+function configuration({ ports, home, control_port, fastway, need, mode }: {
   ports: FreePorts;
   home: string;
   control_port: number;
+  fastway: readonly number[];
   need: Need;
   mode: Mode;
 }): Record<string, Record<string, unknown>> {
@@ -104,8 +112,56 @@ function configuration({ ports, home, control_port, need, mode }: {
       latency: need.latency_ms,
       ...(mode === "shared" && { mode, shared_port: range(ports.range(1)) }),
     },
+    ...(need.transport === "fastway" && {
+      fastway: {
+        ClientAddr: `127.0.0.1:${fastway[0]}`,
+        ServerAddr: `127.0.0.1:${fastway[1]}`,
+        ServerAuthKey: BENCH_KEY,
+        ClientMaxConn: 0,
+        ClientSendChanSize: 102_400,
+        process_folder: home,
+      },
+    }),
     logging: { file_path: join(home, LOG_FILE) },
   };
+}
+
+/** fastway needs nobody registered: each group's back end is one server, its front end the clients. */
+class FastwayGateway implements Running {
+  readonly serving_ms: number;
+  readonly #child: Child;
+  readonly #ports: readonly number[];
+
+  constructor(
+    { serving_ms, child, ports }: { serving_ms: number; child: Child; ports: readonly number[] },
+  ) {
+    this.serving_ms = serving_ms;
+    this.#child = child;
+    this.#ports = ports;
+  }
+
+  pids(): number[] {
+    return [this.#child.pid];
+  }
+
+  open(group: number, sessions: number): Promise<Lane> {
+    const [client, server] = this.#ports;
+    const to = (port: number) => ({ port, opening: "" });
+    return Promise.resolve({
+      front: { connect: Array.from({ length: sessions }, () => to(client)) },
+      back: { connect: [to(server)] },
+      hops: 2,
+      fastway_server: group + 1,
+    });
+  }
+
+  sessionsWay(): never {
+    throw new Error("sessions of fastway are not asked for one by one");
+  }
+
+  async stop(): Promise<void> {
+    await this.#child.stop();
+  }
 }
 
 /** A front end and a back end that are registered and pair as many sessions as asked for. */

@@ -78,6 +78,32 @@ export interface SessionsResult {
   max_ms: number;
 }
 
+/** `fastway-end.ts`: messages in batches, there and back. */
+export interface FastwayOrder {
+  place: EndPlace;
+  /** Sends as much as its windows allow, sends back what comes, or asks one message at a time. */
+  manner: "load" | "echo" | "ask";
+  /** The place is a fastway gateway's: servers prove themselves and clients dial. */
+  gateway: boolean;
+  server_id: number;
+  /** Virtual connections of all connections together, the same number on each. */
+  virtual: number;
+  /** Of the body of a frame. */
+  message_bytes: number;
+  /** Frames per write. */
+  batch: number;
+  /** Batches that one client may have on their way. */
+  window_batches: number;
+}
+
+export interface FastwayLoadResult {
+  /** Messages, all of them there and back again. */
+  sent: number;
+  received: number;
+  window_messages: number;
+  window_s: number;
+}
+
 /** `srt-end.ts`: numbered messages at a fixed rate per session. */
 export interface SrtOrder {
   place: EndPlace;

@@ -1,5 +1,6 @@
 /** Every measure there is, in the order of the report. */
 import type { Measure } from "../sample.ts";
+import { fastway } from "./fastway.ts";
 import { memory } from "./memory.ts";
 import { scale } from "./scale.ts";
 import { setup } from "./setup.ts";
@@ -17,6 +18,7 @@ export const allMeasures: readonly Measure[] = [
   tcpLatency,
   setup,
   scale,
+  fastway,
   srtOne,
   srtMany,
   srtImpaired,

@@ -1,5 +1,5 @@
 /** Columns, plots and goals that several measures have in common. */
-import type { Contender } from "../contenders/contender.ts";
+import type { Contender, Transport } from "../contenders/contender.ts";
 import type { Figures } from "../figures/figures.ts";
 import type { Plot } from "../figures/plot.ts";
 import { figure } from "../figures/words.ts";
@@ -8,7 +8,7 @@ import type { Column, Goal } from "../sample.ts";
 /** HAProxy as its manual allows and as it comes: goals are held against the better of both. */
 export const HAPROXIES = ["haproxy", "haproxy-tuned"] as const;
 
-export const carries = (transport: "tcp" | "srt") => (contender: Contender) =>
+export const carries = (transport: Transport) => (contender: Contender) =>
   contender.carries.includes(transport);
 
 /** The name on the left stands for a process that relays; a direct connection has none. */
