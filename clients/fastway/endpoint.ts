@@ -1,4 +1,5 @@
 /** A client or a server at its gateway: one connection that carries many conversations. */
+import { setImmediate } from "node:timers";
 import { readCommand } from "./commands.ts";
 import { type DialOptions, Dials } from "./dials.ts";
 import { abortedError, connectRefused, dialRefused, FastwayError } from "./errors.ts";
@@ -177,6 +178,9 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
       if (this.#full.size === 0) this.#transport.pause();
       this.#full.add(connection);
       this.#listen();
+      if (this.#settings.when_full === "pause") return;
+      // Several reads may come in one turn, and a program that takes everything at once had none yet.
+      setImmediate(() => connection.overflow());
     },
     queueRoomy: (connection) => {
       if (!this.#full.delete(connection) || this.#full.size > 0) return;

@@ -50,9 +50,10 @@ export interface EndpointOptions {
   /** The same in messages. Default 16,384. */
   receive_messages_max?: number;
   /**
-   * What becomes of a connection whose queue is full; the protocol cannot slow down one connection.
-   * `close` (the default) ends that one and no other. `pause` stops reading all of them until half of
-   * the queue is taken: nothing is lost here, but a gateway cuts endpoints that do not read for long.
+   * What becomes of a connection that more waits for; the protocol cannot slow down one connection.
+   * `close` (the default) ends that one and no other, after a turn of the event loop in which its
+   * program could have taken it. `pause` stops reading all of them until half of the queue is taken:
+   * nothing is lost here, but a gateway cuts endpoints that do not read for long.
    */
   when_full?: "close" | "pause";
   /** Connections from others that wait for `accept`; more are closed. 0 takes none. Default 1024. */

@@ -33,14 +33,14 @@ export interface ConnectionHost {
   send(sender: Sender, id: number, bytes: Uint8Array, transfer: boolean): Promise<void>;
   /** The connection is over on this side, and the gateway does not know it yet. */
   hangUp(connection: VirtualConnection): void;
-  /** Its queue is full, and when_full says to pause; and it has room again. */
+  /** Too much waits to be received; and there is room again. */
   queueFull(connection: VirtualConnection): void;
   queueRoomy(connection: VirtualConnection): void;
 }
 
 type Settings = Pick<
   EndpointSettings,
-  "packet_bytes_max" | "receive_bytes_max" | "receive_messages_max" | "when_full"
+  "packet_bytes_max" | "receive_bytes_max" | "receive_messages_max"
 >;
 
 /** A queued message is copied out of a read of more than so many times its length, which it would keep. */
@@ -144,23 +144,20 @@ export class VirtualConnection implements AsyncIterable<Uint8Array> {
   deliver(bytes: Uint8Array, from: number, to: number): void {
     if (this.#end) return;
     if (this.#queue.has_takers) return this.#queue.push(bytes.subarray(from, to));
-    const { receive_bytes_max, receive_messages_max, when_full } = this.#settings;
     const length = to - from;
-    if (when_full === "close" && this.#queue.size > 0) {
-      const is_full = this.#queue.size >= receive_messages_max ||
-        this.#queue_bytes + length > receive_bytes_max;
-      if (is_full) {
-        this.#over({ reason: "receive_full", error: null });
-        return this.#host.hangUp(this);
-      }
-    }
     const is_small = length * KEPT_FACTOR < bytes.length;
     this.#queue.push(is_small ? bytes.slice(from, to) : bytes.subarray(from, to));
     this.#queue_bytes += length;
-    if (when_full === "close" || this.#is_full) return;
-    if (this.#queue.size < receive_messages_max && this.#queue_bytes < receive_bytes_max) return;
+    if (this.#is_full || !this.#isOverfull()) return;
     this.#is_full = true;
     this.#host.queueFull(this);
+  }
+
+  /** For the endpoint: its program has had its turn. Ends it where it did not take what waits. */
+  overflow(): void {
+    if (this.#end || !this.#is_full) return;
+    this.#over({ reason: "receive_full", error: null });
+    this.#host.hangUp(this);
   }
 
   /** For the endpoint: it is over, and the gateway knows. */
@@ -178,6 +175,13 @@ export class VirtualConnection implements AsyncIterable<Uint8Array> {
   #discard(): void {
     this.#queue.clear();
     this.#queue_bytes = 0;
+  }
+
+  /** One message is always taken, however long it is. */
+  #isOverfull(): boolean {
+    const { receive_bytes_max, receive_messages_max } = this.#settings;
+    return this.#queue.size > receive_messages_max ||
+      this.#queue_bytes > receive_bytes_max && this.#queue.size > 1;
   }
 
   /** Half empty, so that a reader at the bound does not stop and start the socket for each message. */

@@ -191,9 +191,19 @@ describe("what is not taken", () => {
     expect(await within("the end", a.closed)).toEqual({ reason: "remote", error: null });
     expect(words(await second_end.receive())).toBe("still here");
     // What had come before is there.
-    expect([words(await b.receive()), words(await b.receive()), words(await b.receive())])
-      .toEqual(["0", "1", "2"]);
-    expect(await b.receive()).toBeNull();
+    const rest: (string | null)[] = [];
+    for await (const message of b) rest.push(words(message));
+    expect(rest).toEqual(["0", "1", "2", "3"]);
+  });
+
+  test("who takes everything at once is not closed, however much comes in one turn", async () => {
+    const options = { receive_messages_max: 3 };
+    const { a, b } = await pair(await gatewayOf(), {}, options);
+    for (let i = 0; i < 1000; i++) a.send(text(`${i}`));
+    a.close();
+    let count = 0;
+    for await (const message of b) expect(words(message)).toBe(String(count++));
+    expect([count, (await b.closed).reason]).toEqual([1000, "remote"]);
   });
 
   test("bytes count too, and one message is always taken", async () => {
