@@ -133,6 +133,7 @@ export const REFUSALS = /** @type {Readonly<Record<string, string>>} */ ({
   lease_refused: "A peer of relay_X v1 was refused ports: its code and text are what it was told.",
   no_server: "A front end of relay_X v1 came to a port where no back end waited.",
   signature_refused: "A message of relay_X v1 was not signed as it must be, and was not acted on.",
+  door_failed: "The TLS listeners of fastway had trouble; they are tried again.",
   fastway_refused: "A connection to a fastway port was turned away: its reason says by what.",
   banned: "An address or an id was banned, or came although it is.",
   admin_refused: "A request to this admin port was refused: token, host or form.",

@@ -13,3 +13,19 @@ test("the first of a kind is written at once, the rest of its second as one line
   lines.close();
   expect(log.lines.items.map(({ count }) => count)).toEqual([1, 1, 999, 1]);
 });
+
+test("lines of both levels keep theirs, also those that are told together", () => {
+  const log = new RecordingLog();
+  const lines = new RepeatedLines({ log });
+  for (let time = 0; time < 3; time++) {
+    lines.info("calm", { status: "x" }, "it happened");
+    lines.warn("bad", { status: "y" }, "it happened");
+  }
+  lines.close();
+  expect(log.lines.items.map(({ level, status, count }) => [level, status, count])).toEqual([
+    ["info", "x", 1],
+    ["warn", "y", 1],
+    ["info", "x", 2],
+    ["warn", "y", 2],
+  ]);
+});
