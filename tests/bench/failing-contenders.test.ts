@@ -1,15 +1,19 @@
 /** A contender that fails or returns wrong bytes is reported as failed, and never with a figure. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Figures } from "../../bench/figures/figures.ts";
+import { fastway } from "../../bench/measures/fastway.ts";
 import { setup } from "../../bench/measures/setup.ts";
 import { tcpBulk } from "../../bench/measures/tcp-bulk.ts";
 import { tcpLatency } from "../../bench/measures/tcp-latency.ts";
 import type { Measure, Sample, Size } from "../../bench/sample.ts";
 import { Suite } from "../../bench/suite.ts";
 import { FakeContender, type Fault } from "./fake-contender.ts";
+
+/** A sample has programs of its own to start, which a busy machine takes its time for. */
+setDefaultTimeout(30_000);
 
 const size: Size = { quick: true, rounds: 1, window_s: 0.1, warm_up_s: 0.05 };
 
@@ -58,6 +62,16 @@ describe("a contender that", () => {
     const [sample] = await samplesOf(tcpLatency, [contender]);
     expect(sample.failed).toContain("wrong bytes");
   });
+
+  test.each([["wrong_bytes", "wrong bytes"], ["closes_early", "closed"]] as const)(
+    "%s is reported as failed in fastway",
+    async (fault, reason) => {
+      const contender = new FakeContender({ fault, fault_after: 20_000 });
+      const [sample] = await samplesOf(fastway, [contender]);
+      expect(sample.failed).toContain(reason);
+      expect(sample.values).toEqual({});
+    },
+  );
 
   test("changes the first byte is reported as failed in set-up", async () => {
     const contender = new FakeContender({ fault: "wrong_bytes", fault_after: 0 });

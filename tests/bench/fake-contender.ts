@@ -17,7 +17,7 @@ export type Fault =
 const FAULT_AFTER_BYTES = 1000;
 
 export class FakeContender implements Contender {
-  readonly carries = ["tcp"] as const;
+  readonly carries = ["tcp", "fastway"] as const;
   readonly setup = "A proxy of the tests.";
   readonly shown = "fake";
   readonly name: string;
