@@ -2,6 +2,7 @@
 import type { Libc } from "../../../ffi/libc/mod.ts";
 import type { AddressRules } from "../address-rules.ts";
 import type { Admission } from "../admission.ts";
+import type { TurnTaker } from "../run-queue.ts";
 import type { Poller } from "../tcp/poller.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { Batch } from "./batch.ts";
@@ -10,14 +11,6 @@ import type { Endpoint } from "./endpoint.ts";
 import type { PieceList } from "./pieces.ts";
 import type { FastwayReport, FastwayWorkerSettings } from "./protocol.ts";
 import type { ReceiveArea } from "./receive-area.ts";
-
-/** Somebody who moves bytes, one fair turn after the other. */
-export interface TurnTaker {
-  /** In the loop's run queue; the loop's own note. */
-  queued: boolean;
-  /** True when there is more to do at once. One that is over does nothing. */
-  turn(): boolean;
-}
 
 export interface FastwayContext {
   readonly libc: Libc;

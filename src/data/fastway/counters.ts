@@ -58,6 +58,10 @@ export function newFastwayCounters(endpoints: number): Float64Array {
   return new Float64Array(new SharedArrayBuffer((1 + endpoints) * COLUMNS * 8));
 }
 
+export function noTotals(): WorkerTotals {
+  return Object.fromEntries(TOTALS.map((name) => [name, 0])) as unknown as WorkerTotals;
+}
+
 /** For how many endpoints a table is. */
 export function rowsOf(table: Float64Array): number {
   return table.length / COLUMNS - 1;

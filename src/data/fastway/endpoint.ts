@@ -1,7 +1,8 @@
 /** One client or server that takes part: its way in, its way out, its virtual connections, its end. */
+import type { TurnTaker } from "../run-queue.ts";
 import { Deadline } from "../timer-wheel.ts";
 import type { Batch } from "./batch.ts";
-import type { FastwayContext, TurnTaker } from "./context.ts";
+import type { FastwayContext } from "./context.ts";
 import { EndpointCounterRow } from "./counters.ts";
 import { Inlet, READ_ALL, READ_FULL } from "./inlet.ts";
 import type { Route } from "./outlet.ts";

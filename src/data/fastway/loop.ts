@@ -7,6 +7,7 @@ import { EPOLLIN, type Libc, SystemCallError } from "../../../ffi/libc/mod.ts";
 import { AddressRules } from "../address-rules.ts";
 import { Admission } from "../admission.ts";
 import type { Pulse } from "../pulse.ts";
+import { RunQueue } from "../run-queue.ts";
 import { ShedReports } from "../shed-reports.ts";
 import { Poller } from "../tcp/poller.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
@@ -15,8 +16,8 @@ import type { FastwayMemory } from "../worker-protocol.ts";
 import { Batch } from "./batch.ts";
 import { Bridge } from "./bridge/bridge.ts";
 import { ChunkPool } from "./chunk-pool.ts";
-import type { FastwayContext, TurnTaker } from "./context.ts";
-import { rowsOf, type WorkerTotals, writeTotals } from "./counters.ts";
+import type { FastwayContext } from "./context.ts";
+import { noTotals, rowsOf, type WorkerTotals, writeTotals } from "./counters.ts";
 import { Directory } from "./directory.ts";
 import { Endpoints } from "./endpoints.ts";
 import { Entrance } from "./entrance.ts";
@@ -53,8 +54,7 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
   /** Null where it is the only worker. */
   readonly #bridge: Bridge | null;
   readonly #shed: ShedReports<ShedReport>;
-  #runnable: TurnTaker[] = [];
-  #turn: TurnTaker[] = [];
+  readonly #runnable = new RunQueue();
   #stopping = false;
 
   constructor(options: {
@@ -96,10 +96,10 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
         if (event.type === "shed") this.#shed.add(event, context.now_ms);
         else report(event);
       },
-      enqueue: (taker) => this.#enqueue(taker),
+      enqueue: (taker) => this.#runnable.add(taker),
       mustWait: (endpoint) => this.#bridge !== null && this.#bridge.holds(endpoint),
     };
-    const totals = this.#totals = newTotals();
+    const totals = this.#totals = noTotals();
     const { bridge: shared } = memory;
     const bridge = this.#bridge = shared && new Bridge({ context, memory: shared, worker });
     const directory = bridge?.directory ?? new Directory();
@@ -146,7 +146,7 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
       takeReturn: (handed) => this.#entrances[handed.side].takeReturn(handed),
     });
     while (!this.#stopping) {
-      const idle = this.#runnable.length === 0 && (bridge === null || bridge.fallAsleep());
+      const idle = this.#runnable.is_empty && (bridge === null || bridge.fallAsleep());
       const ended_ms = performance.now();
       this.#pulse.turnEnds(ended_ms);
       const ready = this.#poller.wait(idle ? this.#wheel.nextDelay(ended_ms) : 0);
@@ -156,7 +156,7 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
       bridge?.wakeUp();
       this.#poller.tell(ready);
       bridge?.turn();
-      this.#runTurns();
+      this.#runnable.run();
       this.#wheel.advance(context.now_ms);
       this.#settle();
       this.#tellTotals();
@@ -257,36 +257,4 @@ export class FastwayLoop implements WorkerLoop, WorkerOrders {
     this.#totals.pool_used_bytes = pool.used_bytes;
     writeTotals(counters, this.#totals);
   }
-
-  #enqueue(taker: TurnTaker): void {
-    if (taker.queued) return;
-    taker.queued = true;
-    this.#runnable.push(taker);
-  }
-
-  /** Everyone who could move at the start of the turn moves once. */
-  #runTurns(): void {
-    const turn = this.#runnable;
-    if (turn.length === 0) return;
-    this.#runnable = this.#turn;
-    this.#turn = turn;
-    for (const taker of turn) {
-      taker.queued = false;
-      if (taker.turn()) this.#enqueue(taker);
-    }
-    turn.length = 0;
-  }
-}
-
-function newTotals(): WorkerTotals {
-  return {
-    virtual: 0,
-    virtual_total: 0,
-    refused_unknown: 0,
-    refused_limit: 0,
-    refused_draining: 0,
-    unknown_total: 0,
-    pool_bytes: 0,
-    pool_used_bytes: 0,
-  };
 }

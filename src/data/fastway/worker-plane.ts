@@ -12,7 +12,13 @@ import type { ThreadAnswer, ThreadProbe } from "../thread-probe.ts";
 import type { SharedMemory, WorkerReport } from "../worker-protocol.ts";
 import { haveTurned, type WorkerRules, WorkerSeat } from "../worker-seat.ts";
 import { CommonMemory } from "./bridge/memory.ts";
-import { newFastwayCounters, readCounters, readTotals, type WorkerTotals } from "./counters.ts";
+import {
+  newFastwayCounters,
+  noTotals,
+  readCounters,
+  readTotals,
+  type WorkerTotals,
+} from "./counters.ts";
 import {
   type FastwayListener,
   type FastwayPlane,
@@ -50,7 +56,7 @@ export class WorkerFastwayPlane implements FastwayPlane, WorkerRules {
   /** What the workers share; null where there is only one. */
   #common: CommonMemory | null = null;
   /** Counted by workers that have died. */
-  readonly #before: WorkerTotals = readTotals(newFastwayCounters(0));
+  readonly #before: WorkerTotals = noTotals();
   #config: Config;
   #settings: object = {};
   #bans: ReadonlySet<string> = new Set();

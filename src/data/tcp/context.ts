@@ -5,6 +5,7 @@ import type { Admission } from "../admission.ts";
 import type { LineSampler } from "../line-sampler.ts";
 import type { CloseReason, PlaneEvent } from "../plane.ts";
 import type { RateGates } from "../rate-gate.ts";
+import type { TurnTaker } from "../run-queue.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { StandingReport, TcpWorkerSettings } from "../worker-protocol.ts";
 import type { Acceptor } from "./listeners.ts";
@@ -17,14 +18,6 @@ export interface WorkerPort extends Acceptor {
   close(reason: CloseReason): void;
   /** Ends the connections that have said nothing and come from where nobody may come from now. */
   dropBanned(): void;
-}
-
-/** A session that moves bytes, one fair turn after the other. */
-export interface TurnTaker {
-  /** In the loop's run queue; the loop's own note. */
-  queued: boolean;
-  /** True when there is more to do at once. One that is over does nothing. */
-  turn(): boolean;
 }
 
 export interface TcpContext {

@@ -10,6 +10,7 @@ import { CounterRow } from "../counters.ts";
 import { LineSampler } from "../line-sampler.ts";
 import type { Pulse } from "../pulse.ts";
 import type { RateGates } from "../rate-gate.ts";
+import { RunQueue } from "../run-queue.ts";
 import { ShedReports } from "../shed-reports.ts";
 import type { TimerWheel } from "../timer-wheel.ts";
 import type { WorkerChannel, WorkerLoop, WorkerOrders } from "../worker-channel.ts";
@@ -19,7 +20,7 @@ import type {
   StandingOrder,
   TcpWorkerSettings,
 } from "../worker-protocol.ts";
-import type { TcpContext, TurnTaker, WorkerPort } from "./context.ts";
+import type { TcpContext, WorkerPort } from "./context.ts";
 import { TcpListeners } from "./listeners.ts";
 import { PipePool } from "./pipes.ts";
 import { Poller } from "./poller.ts";
@@ -40,7 +41,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
   readonly #context: TcpContext;
   readonly #listeners: TcpListeners;
   readonly #shed: ShedReports;
-  #runnable: TurnTaker[] = [];
+  readonly #runnable = new RunQueue();
   #stopping = false;
 
   constructor(options: {
@@ -81,7 +82,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
         else channel.event(event);
       },
       standing: (event) => channel.standing(event),
-      enqueue: (session) => this.#enqueue(session),
+      enqueue: (session) => this.#runnable.add(session),
       remove: (port) => {
         this.#ports.delete(port.port);
         this.#listeners.rest(port);
@@ -103,7 +104,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
     const commands = { fd: this.#channel.eventfd, ready: () => this.#channel.receive(this) };
     this.#poller.watch(commands, EPOLLIN);
     while (!this.#stopping) {
-      const idle = this.#runnable.length === 0;
+      const idle = this.#runnable.is_empty;
       const ended_ms = performance.now();
       this.#pulse.turnEnds(ended_ms);
       const ready = this.#poller.wait(idle ? this.#wheel.nextDelay(ended_ms) : 0);
@@ -113,7 +114,7 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
       this.#poller.tell(ready);
       // Before the turns, which may take a while, so that nobody waits for them to be granted a port.
       this.#channel.flush();
-      this.#runTurns();
+      this.#runnable.run();
       this.#wheel.advance(context.now_ms);
       this.#channel.flush();
     }
@@ -172,22 +173,5 @@ export class TcpLoop implements WorkerLoop, WorkerOrders {
 
   stop(): void {
     this.#stopping = true;
-  }
-
-  #enqueue(session: TurnTaker): void {
-    if (session.queued) return;
-    session.queued = true;
-    this.#runnable.push(session);
-  }
-
-  /** Everyone who could move at the start of the turn moves once. */
-  #runTurns(): void {
-    const turn = this.#runnable;
-    if (turn.length === 0) return;
-    this.#runnable = [];
-    for (const session of turn) {
-      session.queued = false;
-      if (session.turn()) this.#enqueue(session);
-    }
   }
 }

@@ -5,8 +5,8 @@ import { AddressRules } from "../../../../src/data/address-rules.ts";
 import { Admission } from "../../../../src/data/admission.ts";
 import { Batch } from "../../../../src/data/fastway/batch.ts";
 import { ChunkPool } from "../../../../src/data/fastway/chunk-pool.ts";
-import type { FastwayContext, TurnTaker } from "../../../../src/data/fastway/context.ts";
-import { newFastwayCounters, type WorkerTotals } from "../../../../src/data/fastway/counters.ts";
+import type { FastwayContext } from "../../../../src/data/fastway/context.ts";
+import { newFastwayCounters, noTotals } from "../../../../src/data/fastway/counters.ts";
 import { Directory } from "../../../../src/data/fastway/directory.ts";
 import { Endpoints } from "../../../../src/data/fastway/endpoints.ts";
 import { OwnHeadcount } from "../../../../src/data/fastway/headcount.ts";
@@ -28,6 +28,7 @@ import {
   WOULD_BLOCK,
 } from "../../../../src/data/fastway/stream.ts";
 import { Switchboard } from "../../../../src/data/fastway/switchboard.ts";
+import { RunQueue } from "../../../../src/data/run-queue.ts";
 import type { Poller } from "../../../../src/data/tcp/poller.ts";
 import { TimerWheel } from "../../../../src/data/timer-wheel.ts";
 
@@ -138,17 +139,8 @@ export class Desk {
   readonly switchboard: Switchboard;
   readonly reports: FastwayReport[] = [];
   readonly wheel = new TimerWheel({ now_ms: 0 });
-  readonly totals: WorkerTotals = {
-    virtual: 0,
-    virtual_total: 0,
-    refused_unknown: 0,
-    refused_limit: 0,
-    refused_draining: 0,
-    unknown_total: 0,
-    pool_bytes: 0,
-    pool_used_bytes: 0,
-  };
-  #runnable: TurnTaker[] = [];
+  readonly totals = noTotals();
+  readonly #runnable = new RunQueue();
 
   constructor(choice: DeskChoice = {}) {
     const settings: FastwayWorkerSettings = {
@@ -191,10 +183,7 @@ export class Desk {
       now_ms: 0,
       is_serving: true,
       report: (event) => void this.reports.push(event),
-      enqueue: (taker) => {
-        if (!taker.queued) this.#runnable.push(taker);
-        taker.queued = true;
-      },
+      enqueue: (taker) => this.#runnable.add(taker),
       mustWait: () => false,
     };
     const directory = new Directory();
@@ -227,14 +216,7 @@ export class Desk {
 
   /** Turns until nobody has anything to do. */
   run(): void {
-    while (this.#runnable.length > 0) {
-      const turn = this.#runnable;
-      this.#runnable = [];
-      for (const taker of turn) {
-        taker.queued = false;
-        if (taker.turn()) this.context.enqueue(taker);
-      }
-    }
+    while (!this.#runnable.is_empty) this.#runnable.run();
     this.endpoints.settle();
   }
 
