@@ -136,7 +136,7 @@ test("the longest frame there may be, in pieces of all sizes", async () => {
 
 describe("a frame that nobody may send ends who sends it, and nobody else", () => {
   for (const side of ["client", "server"] as const) {
-    for (const [name, move] of [...hostile, ...trespasses]) {
+    for (const [name, words, move] of [...hostile, ...trespasses]) {
       test(`${name}, of a ${side}`, async () => {
         for (const is_first of [true, false]) {
           const { client, server, conn_id } = await pair();
@@ -155,6 +155,7 @@ describe("a frame that nobody may send ends who sends it, and nobody else", () =
           trial.say(actor, data(conn_id, "behind"));
           await trial.send(actor);
           expect(actor.model.over).toBe("protocol_error");
+          expect(actor.detail).toContain(words);
           trial.say(other, data([...other.model.virtual.keys()][0], "we go on"));
           await trial.send(other);
           await trial.leave();

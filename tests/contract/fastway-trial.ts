@@ -23,6 +23,8 @@ export interface Actor {
   unsent: Buffer[];
   /** The rest of a frame whose beginning has been said. */
   tail: Buffer;
+  /** What the plane has said of its end. */
+  detail: string;
 }
 
 /** Which worker has an endpoint follows from its number's upper half; see {@link learnPlaces}. */
@@ -189,7 +191,15 @@ export class FastwayTrial {
     if (facts.id !== model.id || facts.side !== model.side) {
       throw new Error(`${facts.side} ${facts.id} came instead of ${model.side} ${model.id}`);
     }
-    const actor = { peer, model, facts, compared: 0, unsent: [], tail: Buffer.alloc(0) };
+    const actor = {
+      peer,
+      model,
+      facts,
+      compared: 0,
+      unsent: [],
+      tail: Buffer.alloc(0),
+      detail: "",
+    };
     this.actors.add(actor);
     if (this.#places.size > 0) await this.#turned();
     return actor;
@@ -203,6 +213,7 @@ export class FastwayTrial {
     const { peer, model, facts } = actor;
     this.actors.delete(actor);
     const { reason, detail } = await this.#rig.over(facts);
+    actor.detail = detail;
     if (reason !== model.over) {
       throw new Error(`${nameOf(actor)} is over by ${reason} (${detail}), not by ${model.over}`);
     }

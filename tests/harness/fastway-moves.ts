@@ -12,6 +12,9 @@ export function randomServerId(random: Random): number {
 
 type Move = (random: Random, model: FastwayModel, peer: ModelPeer) => Buffer;
 
+/** Its name, what the reason has to say, and how it is made. */
+export type Hostile = readonly [string, string, Move];
+
 /** Mostly a few bytes, at times more than one read of the gateway, and none at all. */
 function randomBody(random: Random, { packet_bytes_max }: FastwayModel): Buffer {
   const roll = random.next();
@@ -67,39 +70,49 @@ const moves: readonly (readonly [number, Move])[] = [
   [2, (random, model, peer) => command(4, ownId(random, model, peer), 79)],
 ];
 
-/** What ends the endpoint that says it, each of them. */
-export const hostile: readonly (readonly [string, Move])[] = [
-  ["Length 0", () => frameOfLength(0, 0, Buffer.alloc(0))],
-  ["Length 1", () => frameOfLength(1, 0, Buffer.alloc(0))],
-  ["Length 2", () => frameOfLength(2, 7, Buffer.alloc(3))],
-  ["Length 3", () => frameOfLength(3, 1, Buffer.alloc(9))],
-  ["Length 4 of ConnID 0", () => frameOfLength(4, 0, Buffer.alloc(0))],
+/** What ends the endpoint that says it, each of them, and what the reason names. */
+export const hostile: readonly Hostile[] = [
+  ["Length 0", "Length 0", () => frameOfLength(0, 0, Buffer.alloc(0))],
+  ["Length 1", "Length 1", () => frameOfLength(1, 0, Buffer.alloc(0))],
+  ["Length 2", "Length 2", () => frameOfLength(2, 7, Buffer.alloc(3))],
+  ["Length 3", "Length 3", () => frameOfLength(3, 1, Buffer.alloc(9))],
+  ["Length 4 of ConnID 0", "Length 4", () => frameOfLength(4, 0, Buffer.alloc(0))],
   [
     "a Length above MaxPacket",
+    "MaxPacket",
     (_, { packet_bytes_max }) => frameOfLength(packet_bytes_max + 1, 1, Buffer.alloc(5)),
   ],
-  ["the greatest Length", () => frameOfLength(0xffff_ffff, 0, Buffer.alloc(0))],
-  ["a Length that is negative to some", () => frameOfLength(0x8000_0000, 1, Buffer.alloc(0))],
-  ["Accept", () => command(1, 1, 1)],
-  ["Connect", () => command(2, 1, 1)],
-  ["Refuse", () => command(3, 1)],
-  ["type 6", () => command(6)],
-  ["type 7 with arguments", () => command(7, 1, 2, 3)],
-  ["type 128", () => command(128, 1)],
-  ["type 255", () => command(255, 1)],
-  ["Dial without an argument", () => command(0)],
-  ["Dial with three bytes of one", () => frame(0, Buffer.from([0, 1, 0, 0]))],
-  ["Close without an argument", () => command(4)],
-  ["Close with one byte of one", () => frame(0, Buffer.from([4, 1]))],
+  ["the greatest Length", "4294967295", () => frameOfLength(0xffff_ffff, 0, Buffer.alloc(0))],
+  [
+    "a Length that is negative to some",
+    "2147483648",
+    () => frameOfLength(0x8000_0000, 1, Buffer.alloc(0)),
+  ],
+  ["Accept", "Accept", () => command(1, 1, 1)],
+  ["Connect", "Connect", () => command(2, 1, 1)],
+  ["Refuse", "Refuse", () => command(3, 1)],
+  ["type 6", "command 6", () => command(6)],
+  ["type 7 with arguments", "command 7", () => command(7, 1, 2, 3)],
+  ["type 128", "command 128", () => command(128, 1)],
+  ["type 255", "command 255", () => command(255, 1)],
+  ["Dial without an argument", "Dial with 0 bytes", () => command(0)],
+  ["Dial with three bytes of one", "Dial with 3 bytes", () => frame(0, Buffer.from([0, 1, 0, 0]))],
+  ["Close without an argument", "Close with 0 bytes", () => command(4)],
+  ["Close with one byte of one", "Close with 1 byte", () => frame(0, Buffer.from([4, 1]))],
 ];
 
 /** Needs somebody else's virtual connection; without one they end nobody. */
-export const trespasses: readonly (readonly [string, Move])[] = [
+export const trespasses: readonly Hostile[] = [
   [
     "data on another's id",
+    "somebody else's",
     (random, model, peer) => data(foreignId(random, model, peer), random.bytes(random.int(0, 40))),
   ],
-  ["Close of another's id", (random, model, peer) => close(foreignId(random, model, peer))],
+  [
+    "Close of another's id",
+    "somebody else's",
+    (random, model, peer) => close(foreignId(random, model, peer)),
+  ],
 ];
 
 const shares = moves.reduce((sum, [share]) => sum + share, 0);
@@ -112,7 +125,7 @@ export function randomMove(
   hostile_chance: number,
 ): Buffer {
   if (random.next() < hostile_chance) {
-    const [, move] = random.pick(random.next() < 0.3 ? trespasses : hostile);
+    const [, , move] = random.pick(random.next() < 0.3 ? trespasses : hostile);
     return move(random, model, peer);
   }
   let roll = random.next() * shares;
