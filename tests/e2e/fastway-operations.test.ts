@@ -12,7 +12,7 @@ import type { EndpointsAnswer, GatewayAnswer } from "../../src/admin/answers.ts"
 import { AdminPort } from "../harness/admin-port.ts";
 import { has_browser, TestBrowser } from "../harness/browser.ts";
 import { check, Dashboard, rowWith } from "../harness/dashboard.ts";
-import { data, dial, token } from "../harness/fastway-frames.ts";
+import { close, data, dial, token } from "../harness/fastway-frames.ts";
 import { FastwayPeer, virtualConnection } from "../harness/fastway-peer.ts";
 import { FastwayService } from "../harness/fastway-service.ts";
 import { SnetLine } from "../harness/snet-line.ts";
@@ -259,6 +259,23 @@ test("clients show their tokens where that is asked for, and a reload can take o
     await service.stop();
     file.remove();
   }
+});
+
+test("an orderly end lets virtual connections finish, and nobody dials meanwhile", async () => {
+  const service = await FastwayService.start({
+    settings: { gateway: { shutdown_timeout: "60s" } },
+  });
+  const { server, client, conn_id } = await pairOf(service, 1);
+  service.gateway.signal("SIGTERM");
+  expect(await service.gateway.logged("stopping")).toMatchObject({ sessions: 1 });
+  await client.send(data(conn_id, "the last words"), dial(1));
+  expect((await server.take("data")).conn_id).toBe(conn_id);
+  expect((await client.take("refuse")).remote_id).toBe(1);
+  await client.send(close(conn_id));
+  await Promise.all([client.closed(), server.closed()]);
+  expect(await service.gateway.logged("stopped")).toMatchObject({ sessions_cut: 0 });
+  expect(await service.gateway.exited()).toMatchObject({ code: 0 });
+  await service.gateway.kill();
 });
 
 test("a session of snet that is away is told of, comes back, and cannot once it is kicked", async () => {
