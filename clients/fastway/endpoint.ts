@@ -304,7 +304,7 @@ export class Endpoint implements AsyncIterable<VirtualConnection> {
     this.#settings.signal?.removeEventListener("abort", this.#aborted);
     this.#reader.end();
     this.#pings.close();
-    this.#outbox.end(error);
+    this.#outbox.end(error, in_order);
     this.#dials.end(error);
     for (const connection of [...this.#connections.values()]) {
       connection.end("endpoint", in_order ? null : error);

@@ -123,11 +123,12 @@ export class Outbox {
     room.found();
   }
 
-  /** Nothing more leaves. */
-  end(error: FastwayError): void {
+  /** Nothing more leaves. `in_order`: all that was taken has left before. */
+  end(error: FastwayError, in_order: boolean): void {
     this.#stay();
     this.#over ??= error;
-    this.#room?.failed(error);
+    if (in_order) this.#room?.found();
+    else this.#room?.failed(error);
     this.#room = null;
     this.#pieces = [];
   }

@@ -320,10 +320,12 @@ describe("the connection to the gateway", () => {
 
   test("closing sends what was sent, and tells the others", async () => {
     const gateway = await gatewayOf();
-    const { a, b, client: one, server: other } = await pair(gateway);
+    const { a, b, client: one, server: other } = await pair(gateway, { send_bytes: 1 });
     const dialling = one.dial(8).catch((error: FastwayError) => error.code);
-    for (let i = 0; i < 100; i++) a.send(text(`${i}`));
+    const sends = Array.from({ length: 100 }, (_, i) => a.send(text(`${i}`)));
     await within("the close", one.close());
+    // They were taken, and have left.
+    await within("the sends", Promise.all(sends));
     expect(await one.closed).toBeNull();
     expect(await a.closed).toEqual({ reason: "endpoint", error: null });
     expect(await dialling).toBe("endpoint_closed");
