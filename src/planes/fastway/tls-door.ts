@@ -18,13 +18,13 @@ import { SocketFolder } from "../../data/fastway/door/socket-folder.ts";
 import type { FastwayPlane } from "../../data/fastway/plane.ts";
 import type { FastwaySide } from "../../data/fastway/protocol.ts";
 import type { Log } from "../../observe/log.ts";
-import { RepeatedLines } from "../../observe/repeated-lines.ts";
 import {
   type DoorPorts,
   type FastwayDoor,
   FastwayDoorError,
   type FastwayDoorSnapshot,
 } from "./door.ts";
+import { DoorLines } from "./door-lines.ts";
 
 /** A thread that keeps dying is given this much rest. */
 const REPLACE_AFTER_MS = 500;
@@ -42,7 +42,7 @@ export interface TlsDoorOptions {
 export class FastwayTlsDoor implements FastwayDoor {
   readonly #options: TlsDoorOptions;
   readonly #log: Log;
-  readonly #repeated: RepeatedLines;
+  readonly #lines: DoorLines;
   readonly #table = newDoorFigures();
   /** Where each side is listened to; a port that was 0 becomes the one that the kernel gave. */
   readonly #places = new Map<FastwaySide, ListenAddress>();
@@ -60,7 +60,7 @@ export class FastwayTlsDoor implements FastwayDoor {
     const { config, log } = options;
     this.#options = options;
     this.#log = log;
-    this.#repeated = new RepeatedLines({ log });
+    this.#lines = new DoorLines({ log });
     this.#rules = this.#rulesOf(config);
   }
 
@@ -131,7 +131,7 @@ export class FastwayTlsDoor implements FastwayDoor {
     this.#closed = true;
     if (this.#rest !== null) clearTimeout(this.#rest);
     await this.#thread?.close();
-    this.#repeated.close();
+    this.#lines.close();
     this.#folder?.close();
   }
 
@@ -234,44 +234,12 @@ export class FastwayTlsDoor implements FastwayDoor {
         this.#waiting.delete(report.side);
         return;
       case "refused":
-        return this.#tellRefused(report);
+        return this.#lines.refused(report);
       case "shed":
-        return this.#tellShed(report);
+        return this.#lines.shed(report);
       case "accept_failed":
-        this.#repeated.warn(
-          `accept_failed ${report.side}`,
-          { status: "door_error", door: doorOf(report.side), error: report.error },
-          "accepting failed; the listener goes on",
-        );
-        return;
+        return this.#lines.acceptFailed(report);
     }
-  }
-
-  #tellRefused(report: Extract<DoorReport, { type: "refused" }>): void {
-    const { side, status, detail, remote, address, proxy } = report;
-    const fields = { status, door: doorOf(side), error: detail, remote };
-    this.#repeated.warn(
-      `${status} ${address}`,
-      proxy === null ? fields : { ...fields, proxy },
-      "a connection to a TLS listener of fastway is closed",
-    );
-  }
-
-  #tellShed({ side, limit, address }: Extract<DoorReport, { type: "shed" }>): void {
-    const door = doorOf(side);
-    if (limit === "banned") {
-      this.#repeated.warn(
-        `banned ${side}`,
-        { status: "banned", remote: address, door },
-        "connections to a TLS listener of fastway were closed: their addresses are banned",
-      );
-      return;
-    }
-    this.#repeated.warn(
-      `${limit} ${side}`,
-      { status: "limit_reached", limit, remote: address, door },
-      "connections to a TLS listener of fastway were closed: too many have not got through",
-    );
   }
 }
 
@@ -282,10 +250,6 @@ function attempt<T>(key: FastwayDoorError["key"], code: string, make: () => T): 
   } catch (error) {
     throw new FastwayDoorError(key, code, reasonOf(error));
   }
-}
-
-function doorOf(side: FastwaySide): string {
-  return `fastway ${side} TLS`;
 }
 
 function reasonOf(error: unknown): string {

@@ -12,14 +12,12 @@ import type { Buffer } from "node:buffer";
 import type { Server, Socket } from "node:net";
 import { setImmediate } from "node:timers";
 import { normalizeNetwork } from "../../../config/address-set.ts";
-import { AddressRules } from "../../address-rules.ts";
-import { Admission, type AdmissionLimit } from "../../admission.ts";
-import { DeadlineLine } from "../../deadline-line.ts";
 import { readFirstBytes } from "../../first-bytes.ts";
 import { readProxyHeader } from "../../proxy-header.ts";
 import { TLS_HANDSHAKE_BYTE, TlsHandshakes, type TlsOutcome } from "../../tls-handshakes.ts";
 import type { FastwaySide } from "../protocol.ts";
 import { Arrival } from "./arrival.ts";
+import { type ArrivalBound, Arrivals } from "./arrivals.ts";
 import { listenForTls } from "./listener.ts";
 import { Passage } from "./passage.ts";
 import {
@@ -28,6 +26,7 @@ import {
   type DoorRefusal,
   type DoorReport,
   type DoorRules,
+  readDoorFigures,
   writeDoorFigures,
 } from "./protocol.ts";
 
@@ -39,21 +38,12 @@ const KEEPALIVE_MS = 60_000;
 export class TlsDoorway {
   readonly #report: (report: DoorReport) => void;
   readonly #table: Float64Array;
-  readonly #figures: DoorFigures = {
-    entering: 0,
-    open: 0,
-    passed_total: 0,
-    refused_total: 0,
-    shed_total: 0,
-  };
+  readonly #figures: DoorFigures;
   readonly #handshakes = new TlsHandshakes();
-  readonly #addresses: AddressRules;
-  readonly #admission: Admission;
-  readonly #deadlines: DeadlineLine<Arrival>;
+  readonly #arrivals: Arrivals;
   readonly #servers: Server[] = [];
   /** Where a worker takes what has come to a side. */
   readonly #paths = new Map<FastwaySide, string>();
-  readonly #entering = new Set<Arrival>();
   readonly #passages = new Set<Passage>();
   #accepting = true;
 
@@ -66,32 +56,22 @@ export class TlsDoorway {
   ) {
     this.#report = report;
     this.#table = table;
-    this.#addresses = new AddressRules(rules);
-    this.#admission = new Admission(rules);
-    this.#deadlines = new DeadlineLine({
-      period_ms: rules.handshake_timeout_ms,
-      onDue: (arrival) => this.#overdue(arrival),
-    });
+    // The totals go on from where a thread before this one has died.
+    this.#figures = readDoorFigures(table);
+    this.#arrivals = new Arrivals({ rules, onOverdue: (arrival) => this.#overdue(arrival) });
     this.#handshakes.apply(rules.tls);
     this.#count({});
   }
 
   /** For connections from now on; deadlines move for those on their way as well. */
   apply(rules: DoorRules): void {
-    this.#addresses.apply(rules);
-    this.#admission.apply(rules);
-    this.#deadlines.setPeriod(rules.handshake_timeout_ms);
+    this.#arrivals.apply(rules);
     this.#handshakes.apply(rules.tls);
   }
 
   /** Whoever is on the way in from a network that is banned now is turned away. */
-  changeBans({ added, removed }: { added: readonly string[]; removed: readonly string[] }): void {
-    this.#addresses.unban(removed);
-    this.#addresses.ban(added);
-    for (const arrival of [...this.#entering]) {
-      if (arrival.awaited === "PROXY header") continue;
-      if (this.#addresses.isBanned(arrival.address)) this.#turnAway(arrival, "banned");
-    }
+  changeBans(change: { added: readonly string[]; removed: readonly string[] }): void {
+    for (const arrival of this.#arrivals.changeBans(change)) this.#turnAway(arrival, "banned");
   }
 
   listen({ side, at, path }: ListenOrder): void {
@@ -108,9 +88,8 @@ export class TlsDoorway {
   close(): void {
     this.#accepting = false;
     for (const server of this.#servers) server.close();
-    for (const arrival of [...this.#entering]) arrival.destroy();
+    this.#arrivals.close();
     for (const passage of [...this.#passages]) passage.close();
-    this.#deadlines.close();
   }
 
   #accept(side: FastwaySide, tcp: Socket, kernel_address: string): void {
@@ -119,41 +98,22 @@ export class TlsDoorway {
     tcp.setKeepAlive(true, KEEPALIVE_MS);
     const address = normalizeNetwork(kernel_address) ?? kernel_address;
     const arrival = new Arrival({ side, tcp, address });
-    if (this.#addresses.isTrustedProxy(address)) arrival.awaited = "PROXY header";
-    if (this.#admit(arrival) === null) return this.#welcome(arrival);
+    if (this.#arrivals.isTrustedProxy(address)) arrival.awaited = "PROXY header";
+    if (this.#arrivals.admit(arrival) === null) return this.#welcome(arrival);
     // Connections that have just ended may still be counted: their ends are in the same batch of
     // events as this one. Once that batch is through, the count is right.
     setImmediate(() => {
       if (tcp.destroyed || !this.#accepting) return void tcp.destroy();
-      const bound = this.#admit(arrival);
+      const bound = this.#arrivals.admit(arrival);
       if (bound === null) this.#welcome(arrival);
       else this.#turnAway(arrival, bound);
     });
   }
 
-  /** Counts the connection, or names what forbids it; anew where a proxy has said whose it is. */
-  #admit(arrival: Arrival): AdmissionLimit | "banned" | null {
-    this.#uncount(arrival);
-    // A proxy's clients are judged one by one, once it has said who they are. Until then each counts
-    // for itself: a thousand may come through one proxy at once.
-    const is_undecided = arrival.awaited === "PROXY header";
-    if (!is_undecided && this.#addresses.isBanned(arrival.address)) return "banned";
-    const counted_as = is_undecided ? arrival.remote : arrival.address;
-    const limit = this.#admission.enter(counted_as);
-    if (limit === null) arrival.counted_as = counted_as;
-    return limit;
-  }
-
-  #uncount(arrival: Arrival): void {
-    if (arrival.counted_as !== null) this.#admission.leave(arrival.counted_as);
-    arrival.counted_as = null;
-  }
-
   #welcome(arrival: Arrival): void {
     const { tcp } = arrival;
-    this.#entering.add(arrival);
+    this.#arrivals.add(arrival);
     this.#count({});
-    this.#deadlines.add(arrival);
     tcp.once("close", () => {
       this.#leave(arrival);
       setImmediate(() => arrival.passage?.onTcpClosed());
@@ -161,11 +121,8 @@ export class TlsDoorway {
     readFirstBytes(tcp, (bytes) => this.#look(arrival, bytes), () => arrival.destroy());
   }
 
-  /** It is through, or gone: neither counted nor waited for any more. */
   #leave(arrival: Arrival): void {
-    if (!this.#entering.delete(arrival)) return;
-    this.#deadlines.delete(arrival);
-    this.#uncount(arrival);
+    this.#arrivals.delete(arrival);
     this.#count({});
   }
 
@@ -178,7 +135,7 @@ export class TlsDoorway {
       if (header.type === "header") {
         header_bytes = header.bytes;
         arrival.announce(header.source);
-      } else if (header.type === "invalid" || this.#addresses.proxy_header === "required") {
+      } else if (header.type === "invalid" || this.#arrivals.proxy_header === "required") {
         const detail = header.type === "invalid"
           ? header.detail
           : "no PROXY header, which proxy_protocol.mode requires of a trusted address";
@@ -186,7 +143,7 @@ export class TlsDoorway {
         return null;
       }
       arrival.awaited = "first byte";
-      const bound = this.#admit(arrival);
+      const bound = this.#arrivals.admit(arrival);
       if (bound !== null) {
         this.#turnAway(arrival, bound);
         return null;
@@ -247,7 +204,7 @@ export class TlsDoorway {
     this.#refuse(arrival, status, `no ${awaited} within fastway.tls_handshake_timeout`);
   }
 
-  #turnAway(arrival: Arrival, limit: AdmissionLimit | "banned"): void {
+  #turnAway(arrival: Arrival, limit: ArrivalBound): void {
     const { side, address } = arrival;
     this.#count({ shed_total: 1 });
     this.#report({ type: "shed", side, limit, address });
@@ -265,7 +222,7 @@ export class TlsDoorway {
 
   #count(more: Partial<Pick<DoorFigures, "passed_total" | "refused_total" | "shed_total">>): void {
     const figures = this.#figures;
-    figures.entering = this.#entering.size;
+    figures.entering = this.#arrivals.size;
     figures.open = this.#passages.size;
     figures.passed_total += more.passed_total ?? 0;
     figures.refused_total += more.refused_total ?? 0;
