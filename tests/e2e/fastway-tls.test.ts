@@ -197,6 +197,24 @@ test("snet inside TLS is snet, and says so", async () => {
   await service.gateway.logged("fastway_away");
 });
 
+test("several workers: whoever comes in TLS reaches those who do not, wherever they are", async () => {
+  service = await start({
+    fastway: { ReusePort: true },
+    settings: { gateway: { tcp_workers: 3 } },
+  });
+  const outside = await Promise.all([11, 12, 13, 14, 15, 16].map((id) => service.server(id)));
+  const inside = await server(7);
+  for (const here of await Promise.all([client(), client(), service.client(), service.client()])) {
+    for (const [at, id] of [7, 11, 12, 13, 14, 15, 16].entries()) {
+      const to = at === 0 ? inside : outside[at - 1];
+      const conn_id = await virtualConnection(here, to, id);
+      const body = random.bytes(100_000);
+      await here.send(data(conn_id, body));
+      expect((await to.take("data")).body.equals(body)).toBe(true);
+    }
+  }
+});
+
 test("client_auth: nobody is let in without a good certificate", async () => {
   service = await start({ tls: { client_auth: "required", client_ca_file: authority.ca_file } });
   const refused = [
