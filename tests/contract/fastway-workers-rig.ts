@@ -1,17 +1,13 @@
 /** Several fastway workers on the same ports, and the means to get at each of them. */
 import { spyOn } from "bun:test";
-import { type BridgeMemory, CommonMemory } from "../../src/data/fastway/bridge/memory.ts";
-import { RingWriter } from "../../src/data/fastway/bridge/ring.ts";
+import { WorkerSeat } from "../../src/data/worker-seat.ts";
 import { FastwayRig } from "./fastway-rig.ts";
 import type { FastwayChoice, FastwayPeer } from "./fastway-rig.ts";
 
-/** No record is of this type: a worker that finds one has met a mistake of ours, and dies of it. */
-const NO_TYPE = 99;
-
 export class WorkersRig extends FastwayRig {
   readonly workers: number;
-  /** What the workers were started with last, by their places. */
-  readonly #memories: BridgeMemory[] = [];
+  /** By their places. */
+  readonly #seats: WorkerSeat[] = [];
   #server_id = 1000;
 
   constructor(workers: number, choice: FastwayChoice) {
@@ -20,15 +16,19 @@ export class WorkersRig extends FastwayRig {
   }
 
   async start(): Promise<this> {
-    const make = CommonMemory.prototype.forWorker;
-    const memories = this.#memories;
-    const spy = spyOn(CommonMemory.prototype, "forWorker").mockImplementation(
-      function (this: CommonMemory, worker: number) {
-        return memories[worker] = make.call(this, worker);
+    const start = WorkerSeat.prototype.start;
+    const seats = this.#seats;
+    const spy = spyOn(WorkerSeat.prototype, "start").mockImplementation(
+      function (this: WorkerSeat) {
+        seats[this.place.seat] = this;
+        return start.call(this);
       },
     );
-    this.ports = await this.plane.start();
-    spy.mockRestore();
+    try {
+      this.ports = await this.plane.start();
+    } finally {
+      spy.mockRestore();
+    }
     return this;
   }
 
@@ -47,15 +47,9 @@ export class WorkersRig extends FastwayRig {
     return this.#oneOfEach(() => this.server(id ?? ++this.#server_id));
   }
 
-  /** Has the worker of a place die. Once only: those who come after have other rings. */
+  /** Has the worker of a place die of a mistake, as one of ours would be; the event `failed` tells. */
   breakWorker(place: number): void {
-    const { rings } = this.#memories[place];
-    const { back } = rings.find((pair) => pair !== null)!;
-    const writer = new RingWriter(back);
-    writer.reserve(NO_TYPE, 0);
-    writer.publish();
-    // It looks when it turns.
-    void this.plane.beat(1000);
+    this.#seats[place].send({ type: "fastway", order: { type: "nonsense" } as never });
   }
 
   /** Connects until every worker has one, which the kernel decides. */

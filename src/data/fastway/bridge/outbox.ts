@@ -10,7 +10,7 @@ import { FRAMES, KEY_BYTES } from "./records.ts";
 import type { RingWriter } from "./ring.ts";
 
 /** A record with fewer bytes of a longer run is not worth its head. */
-const PART_BYTES_MIN = 1024;
+const PART_BYTES_MIN = 256;
 /** Shorter ones are copied byte by byte, without making a view of them. */
 const VIEW_BYTES_MIN = 32;
 /** The first chunk for what waits. */
