@@ -7,10 +7,10 @@ import { patience_ms } from "../harness/deadline.ts";
 import type { FastwayPeer } from "../harness/fastway-peer.ts";
 import { discrepancies, Talker } from "../harness/fastway-talker.ts";
 import { Random } from "../harness/random.ts";
-import type { FastwayRig } from "./fastway-plane-rig.ts";
+import type { PeerRig } from "./fastway-peer-rig.ts";
 
 export interface BurstOptions {
-  rig: FastwayRig;
+  rig: PeerRig;
   random: Random;
   /** Of each talker. */
   writes: number;

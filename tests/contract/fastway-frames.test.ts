@@ -14,7 +14,7 @@ import { close, command, data, dial, ping } from "../harness/fastway-frames.ts";
 import { FastwayModel } from "../harness/fastway-model.ts";
 import { hostile, trespasses } from "../harness/fastway-moves.ts";
 import { announcedRandom } from "../harness/random.ts";
-import { FastwayRig } from "./fastway-plane-rig.ts";
+import { PeerRig } from "./fastway-peer-rig.ts";
 import { type Actor, FastwayTrial } from "./fastway-trial.ts";
 import { descriptors } from "./rig.ts";
 
@@ -28,11 +28,11 @@ const WITNESS = 9;
 const AREA_BYTES = 65_536;
 
 const random = announcedRandom("fastway's frames");
-let rig: FastwayRig;
+let rig: PeerRig;
 let model: FastwayModel;
 let trial: FastwayTrial;
 beforeAll(async () => {
-  rig = await FastwayRig.start();
+  rig = await PeerRig.start();
   model = new FastwayModel();
 });
 afterAll(() => rig.close());

@@ -4,7 +4,8 @@ import { Buffer } from "node:buffer";
 import { command, data, dial, ping, serverHello } from "../harness/fastway-frames.ts";
 import { FastwayPeer } from "../harness/fastway-peer.ts";
 import { announcedRandom } from "../harness/random.ts";
-import { FastwayRig, RIG_KEY } from "./fastway-plane-rig.ts";
+import { PeerRig } from "./fastway-peer-rig.ts";
+import { KEY } from "./fastway-rig.ts";
 import { timePasses } from "./rig.ts";
 
 /** Longer than any single wait, so that a failure says what it waited for. */
@@ -16,10 +17,10 @@ const HANDSHAKE_MS = 5000;
 /** How far the gateway's clock of deadlines may be off. */
 const TICK_MS = 60;
 
-let rig: FastwayRig;
+let rig: PeerRig;
 let stalled: { peer: FastwayPeer; lasted_ms: Promise<number> }[];
 beforeAll(async () => {
-  rig = await FastwayRig.start();
+  rig = await PeerRig.start();
   // They take their five seconds while the other tests run.
   stalled = await Promise.all([silent(), trickling()]);
 });
@@ -35,7 +36,7 @@ async function silent() {
 async function trickling() {
   const stalled = await silent();
   const { peer } = stalled;
-  const hello = serverHello(await peer.challenge(), RIG_KEY, 1);
+  const hello = serverHello(await peer.challenge(), KEY, 1);
   (async () => {
     for (let at = 0; at < 19 && !peer.is_closed; at++) {
       peer.sendCarelessly(hello.subarray(at, at + 1));
@@ -67,7 +68,7 @@ test("any id will do, and what is behind the hello are frames already", async ()
   const { id } = await rig.facts(client);
   for (const server_id of [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]) {
     const server = await unproven();
-    const hello = serverHello(await server.challenge(), RIG_KEY, server_id);
+    const hello = serverHello(await server.challenge(), KEY, server_id);
     await server.send(Buffer.concat([hello, dial(id), ping()]));
     const { conn_id } = await server.take("accept");
     await server.take("ping");
@@ -86,7 +87,7 @@ test("any id will do, and what is behind the hello are frames already", async ()
 test("a hello in two pieces, cut at every byte", async () => {
   for (let cut = 1; cut < 20; cut++) {
     const server = await unproven();
-    const hello = serverHello(await server.challenge(), RIG_KEY, cut);
+    const hello = serverHello(await server.challenge(), KEY, cut);
     const witness = await rig.client();
     const bytes = Buffer.concat([hello, ping()]);
     await server.sendPieces([bytes.subarray(0, cut), bytes.subarray(cut)], () => witness.settled());
@@ -98,16 +99,16 @@ test("a hello in two pieces, cut at every byte", async () => {
 
 describe("whoever does not prove itself is closed without a word", () => {
   const wrong: [string, (challenge: Buffer) => Buffer][] = [
-    ["another key", (challenge) => serverHello(challenge, `${RIG_KEY} `, 1)],
+    ["another key", (challenge) => serverHello(challenge, `${KEY} `, 1)],
     ["no key", (challenge) => serverHello(challenge, "", 1)],
-    ["another challenge", () => serverHello(Buffer.alloc(8), RIG_KEY, 1)],
+    ["another challenge", () => serverHello(Buffer.alloc(8), KEY, 1)],
     ["one bit", (challenge) => {
-      const hello = serverHello(challenge, RIG_KEY, 1);
+      const hello = serverHello(challenge, KEY, 1);
       hello[random.int(0, 15)] ^= 1 << random.int(0, 7);
       return hello;
     }],
     ["the last byte of the proof", (challenge) => {
-      const hello = serverHello(challenge, RIG_KEY, 1);
+      const hello = serverHello(challenge, KEY, 1);
       hello[15] ^= 0x80;
       return hello;
     }],
@@ -139,7 +140,7 @@ describe("whoever does not prove itself is closed without a word", () => {
     for (const bytes of [0, 1, 16, 19]) {
       const server = await unproven();
       const { remote } = server;
-      const hello = serverHello(await server.challenge(), RIG_KEY, 1);
+      const hello = serverHello(await server.challenge(), KEY, 1);
       if (bytes > 0) await server.send(hello.subarray(0, bytes));
       server.halfClose();
       expect(await rig.event("refused", (event) => event.remote === remote))
@@ -161,7 +162,7 @@ describe("whoever does not prove itself is closed without a word", () => {
 
 test("a key of any letters", async () => {
   const key = "žluťoučký 鑰匙";
-  const special = await FastwayRig.start({ ServerAuthKey: key });
+  const special = await PeerRig.start({ ServerAuthKey: key });
   try {
     const server = await special.server(1, { key });
     const client = await special.client();
@@ -178,7 +179,7 @@ test("a key of any letters", async () => {
 
 test("a client that speaks as a server does is no server", async () => {
   const client = await rig.client();
-  client.sendCarelessly(Buffer.concat([serverHello(Buffer.alloc(8), RIG_KEY, 1), command(5)]));
+  client.sendCarelessly(Buffer.concat([serverHello(Buffer.alloc(8), KEY, 1), command(5)]));
   expect(await rig.reasonOf(client)).toBe("protocol_error");
   await client.closed();
 });

@@ -4,7 +4,7 @@ import type { Buffer } from "node:buffer";
 import type { EndpointFacts } from "../../src/data/fastway/protocol.ts";
 import { data, frameOfLength } from "../harness/fastway-frames.ts";
 import { type FastwayPeer, virtualConnection } from "../harness/fastway-peer.ts";
-import { FastwayRig } from "./fastway-plane-rig.ts";
+import { PeerRig } from "./fastway-peer-rig.ts";
 import { timePasses } from "./rig.ts";
 
 /** Longer than any single wait, so that a failure says what it waited for. */
@@ -17,11 +17,11 @@ const SERVER = 1;
 
 for (const side of ["client", "server"] as const) {
   describe(`idle ${side}s`, () => {
-    let rig: FastwayRig;
+    let rig: PeerRig;
     beforeAll(async () => {
       const own = side === "client" ? "ClientIdleTimeout" : "ServerIdleTimeout";
       const other = side === "client" ? "ServerIdleTimeout" : "ClientIdleTimeout";
-      rig = await FastwayRig.start({ [own]: `${IDLE_MS}ms`, [other]: 0 });
+      rig = await PeerRig.start({ [own]: `${IDLE_MS}ms`, [other]: 0 });
     });
     afterAll(() => rig.close());
 

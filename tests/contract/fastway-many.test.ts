@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { dial, ping } from "../harness/fastway-frames.ts";
 import type { FastwayPeer } from "../harness/fastway-peer.ts";
-import { FastwayRig } from "./fastway-plane-rig.ts";
+import { PeerRig } from "./fastway-peer-rig.ts";
 
 /** Longer than any single wait, so that a failure says what it waited for. */
 setDefaultTimeout(60_000);
@@ -12,9 +12,9 @@ const VIRTUAL = 10_000;
 /** As many dials as are answered without a queue of answers. */
 const AT_ONCE = 500;
 
-let rig: FastwayRig;
+let rig: PeerRig;
 beforeAll(async () => {
-  rig = await FastwayRig.start({ ClientMaxConn: 0 });
+  rig = await PeerRig.start({ ClientMaxConn: 0 });
 });
 afterAll(() => rig.close());
 

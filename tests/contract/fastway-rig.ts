@@ -1,10 +1,10 @@
 /** A fastway plane with nothing around it, and peers that speak its frames on plain sockets. */
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { configSchema } from "../../src/config/schema.ts";
 import type { FastwayEvent, FastwayPorts } from "../../src/data/fastway/plane.ts";
 import { WorkerFastwayPlane } from "../../src/data/fastway/worker-plane.ts";
+import { close, command, data, dial, ping, serverHello } from "../harness/fastway-frames.ts";
 import { Inbox } from "../harness/inbox.ts";
 import { TcpEnd } from "../harness/tcp-end.ts";
 
@@ -129,8 +129,7 @@ export class FastwayPeer {
   /** Answers the challenge. */
   async prove(id: number, key: string, behind: Uint8Array = Buffer.alloc(0)): Promise<void> {
     const challenge = await this.take(8);
-    const proof = createHash("md5").update(challenge).update(key).digest();
-    await this.end.write(Buffer.concat([proof, u32(id), behind]));
+    await this.end.write(Buffer.concat([serverHello(challenge, key, id), behind]));
   }
 
   send(...frames: Uint8Array[]): Promise<void> {
@@ -177,16 +176,4 @@ export function u32(value: number): Buffer {
   return bytes;
 }
 
-export function frame(id: number, body: Uint8Array | string): Buffer {
-  const bytes = Buffer.from(body as string);
-  return Buffer.concat([u32(4 + bytes.length), u32(id), bytes]);
-}
-
-function command(type: number, ...args: number[]): Buffer {
-  return frame(0, Buffer.concat([Buffer.of(type), ...args.map(u32)]));
-}
-
-export const dial = (id: number) => command(0, id);
-export const close = (id: number) => command(4, id);
-export const ping = () => command(5);
-export { command };
+export { close, command, data as frame, dial, ping };

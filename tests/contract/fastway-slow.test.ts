@@ -1,12 +1,13 @@
 /** Who does not take what is sent to it is cut off, alone, and what waits for it is bounded. */
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { Buffer } from "node:buffer";
-import type { EndpointFacts, EndpointOver } from "../../src/data/fastway/protocol.ts";
+import type { EndpointOver } from "../../src/data/fastway/protocol.ts";
 import { patience_ms } from "../harness/deadline.ts";
 import { data, dial, type Frame } from "../harness/fastway-frames.ts";
 import { type FastwayPeer, virtualConnection } from "../harness/fastway-peer.ts";
 import { announcedRandom } from "../harness/random.ts";
-import { type FastwayKeys, FastwayRig } from "./fastway-plane-rig.ts";
+import { lifeOf, PeerRig } from "./fastway-peer-rig.ts";
+import type { FastwayChoice } from "./fastway-rig.ts";
 import { RawEnd } from "./raw-end.ts";
 
 /** Longer than any single wait, so that a failure says what it waited for. */
@@ -16,7 +17,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SERVER = 1;
 
-let rig: FastwayRig;
+let rig: PeerRig;
 let server: FastwayPeer;
 /** A client of the server, which reads. */
 let quick: FastwayPeer;
@@ -41,8 +42,8 @@ interface Flood {
  * A server sends to a client that does not read until it hears that it is closed. Beside every batch
  * another client has its echo, so what is lost or held up there is found.
  */
-async function flood(keys: FastwayKeys, body_bytes: number, batch: number): Promise<Flood> {
-  rig = await FastwayRig.start(keys);
+async function flood(keys: FastwayChoice, body_bytes: number, batch: number): Promise<Flood> {
+  rig = await PeerRig.start(keys);
   let slow_id = 0;
   let quick_id = 0;
   let closes = 0;
@@ -118,24 +119,19 @@ test("by the memory that all who wait have together", async () => {
   expect(pool_bytes_max).toBeLessThanOrEqual(MIB);
 });
 
-/** Endpoints of one worker have numbers with the same upper half. */
-function workerOf({ endpoint }: EndpointFacts): number {
-  return Math.floor(endpoint / 2 ** 32);
-}
-
 for (const workers of [1, 2]) {
-  test(`who takes its time but takes everything loses nothing, ${workers} of workers`, async () => {
+  test(`who takes its time but takes everything loses nothing, workers: ${workers}`, async () => {
     const random = announcedRandom("fastway's slow clients");
     const noise = random.bytes(MIB);
     // A page holds a few of the longest chunks only, and a short frame lies beside a long one.
     const keys = { client_queue_size_max: "64MB", MemPoolPageSize: "256KB" };
-    rig = await FastwayRig.start(keys, { workers });
+    rig = await PeerRig.start(keys, { workers });
     slow = new RawEnd({ port: rig.ports.client });
     server = await rig.server(SERVER);
     const near = await rig.facts(server);
     quick = await rig.client();
     let facts = await rig.facts(quick);
-    while (workers > 1 && workerOf(facts) === workerOf(near)) {
+    while (workers > 1 && lifeOf(facts) === lifeOf(near)) {
       quick.destroy();
       quick = await rig.client();
       facts = await rig.facts(quick);

@@ -10,7 +10,7 @@ import { difference, type FastwayModel, type ModelPeer } from "../harness/fastwa
 import { randomMove, randomServerId } from "../harness/fastway-moves.ts";
 import type { FastwayPeer } from "../harness/fastway-peer.ts";
 import type { Random } from "../harness/random.ts";
-import type { FastwayRig } from "./fastway-plane-rig.ts";
+import { lifeOf, type PeerRig } from "./fastway-peer-rig.ts";
 
 /** One end of the comparison and the other. */
 export interface Actor {
@@ -27,16 +27,12 @@ export interface Actor {
   detail: string;
 }
 
-/** Which worker has an endpoint follows from its number's upper half; see {@link learnPlaces}. */
+/** The worker of each {@link lifeOf}. */
 export type Places = ReadonlyMap<number, number>;
-
-function lifeOf({ endpoint }: EndpointFacts): number {
-  return Math.floor(endpoint / 2 ** 32);
-}
 
 /** Connects clients until each worker has had one: a client's id says which worker gave it. */
 export async function learnPlaces(
-  { rig, model, workers }: { rig: FastwayRig; model: FastwayModel; workers: number },
+  { rig, model, workers }: { rig: PeerRig; model: FastwayModel; workers: number },
 ): Promise<Places> {
   const places = new Map<number, number>();
   while (places.size < workers) {
@@ -63,11 +59,11 @@ export class FastwayTrial {
   readonly actors = new Set<Actor>();
   /** What has been done, for whoever has to understand a failure. */
   readonly story: string[] = [];
-  readonly #rig: FastwayRig;
+  readonly #rig: PeerRig;
   readonly #places: Places;
 
   constructor({ rig, model, places = new Map() }: {
-    rig: FastwayRig;
+    rig: PeerRig;
     model: FastwayModel;
     places?: Places;
   }) {

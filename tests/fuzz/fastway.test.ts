@@ -1,7 +1,7 @@
 /** fastway against a simple model of it, in random runs that a seed repeats. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { oneBurst } from "../contract/fastway-burst.ts";
-import { FastwayRig } from "../contract/fastway-plane-rig.ts";
+import { PeerRig } from "../contract/fastway-peer-rig.ts";
 import { FastwayTrial, learnPlaces, randomRun } from "../contract/fastway-trial.ts";
 import { FastwayModel } from "../harness/fastway-model.ts";
 import { announcedRandom, Random } from "../harness/random.ts";
@@ -23,11 +23,11 @@ for (
   ]
 ) {
   describe(`one thing after another, by ${subject}`, () => {
-    let rig: FastwayRig;
+    let rig: PeerRig;
     let model: FastwayModel;
     beforeAll(async () => {
       const keys = { ClientMaxConn: CLIENT_CONN_MAX, MaxPacket: `${PACKET_BYTES_MAX}B` };
-      rig = await FastwayRig.start(keys, { first_id, workers });
+      rig = await PeerRig.start(keys, { first_id, workers });
       model = new FastwayModel({
         client_conn_max: CLIENT_CONN_MAX,
         packet_bytes_max: PACKET_BYTES_MAX,
@@ -63,12 +63,12 @@ for (
 }
 
 for (const [workers, bursts] of [[1, 20], [3, 15]]) {
-  describe(`all at once, with ${workers} of workers`, () => {
+  describe(`all at once, workers: ${workers}`, () => {
     const WRITES = 40;
 
     test(`${bursts} bursts: no message lost, repeated, reordered or changed`, async () => {
-      const master = announcedRandom(`fastway's bursts, ${workers} of workers`);
-      const rig = await FastwayRig.start({ ClientSendChanSize: 100_000 }, { workers });
+      const master = announcedRandom(`fastway's bursts, workers: ${workers}`);
+      const rig = await PeerRig.start({ ClientSendChanSize: 100_000 }, { workers });
       try {
         for (let burst = 0; burst < bursts; burst++) {
           const random = new Random(burst === 0 ? master.seed : master.int(0, 2 ** 32 - 1));
