@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { oneBurst } from "../contract/fastway-burst.ts";
 import { PeerRig } from "../contract/fastway-peer-rig.ts";
-import { FastwayTrial, learnPlaces, randomRun } from "../contract/fastway-trial.ts";
+import { randomRun } from "../contract/fastway-runs.ts";
+import { FastwayTrial, learnPlaces } from "../contract/fastway-trial.ts";
 import { FastwayModel } from "../harness/fastway-model.ts";
 import { announcedRandom, Random } from "../harness/random.ts";
 
