@@ -46,7 +46,7 @@ export class SharedHeadcount implements Headcount {
       const there = this.#sum(table.find(this.#keyOf(side, digest)));
       if (all >= bounds.endpoints_max) return `${side}s_max`;
       if (there >= bounds.endpoints_per_address_max) return `${side}s_per_address_max`;
-      // With a new configuration there may be more addresses than the table was made for.
+      // It was made for as many addresses as there may be endpoints.
       if (!this.#add(this.#keyOf(side, digest), 1)) return `${side}s_max`;
       if (!this.#add(this.#allOf(side), 1)) throw new Error("No place for the count of a side");
       return null;
