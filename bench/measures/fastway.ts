@@ -47,7 +47,9 @@ export const fastway: Measure = {
     "client for 1, 10 for 100, 100 for 10,000) to one server, which sends each back; so many are on " +
     "their way that the relay always has work, and no more than no queue overflows: the protocol cuts " +
     "off who is slow. Every answer is compared with what was sent. Each message is counted twice, " +
-    "once in each direction, as the relay carries it twice. Beside that, one more client asks another " +
+    "once in each direction, as the relay carries it twice. The answers come in the order of the " +
+    "clients' batches, so that neighbours mostly go to the same client; with one frame per write they " +
+    "are mixed. Beside that, one more client asks another " +
     "server one message of 64 B at a time, and that is the latency. HAProxy and the direct connection " +
     "carry the very same bytes over one plain connection per client: they look at no frame and know " +
     "no virtual connections, and so show what moving the bytes alone costs.",
