@@ -34,3 +34,33 @@ test("finds what is there and nothing else, whatever comes and goes", () => {
     expect([...table].map(({ id }) => id).sort()).toEqual([...known.keys()].sort());
   }
 });
+
+test(
+  "as many as a crowd of clients has end in their order, and none looks through all the others",
+  () => {
+    // Through all of them it would be twenty thousand million looks, and half a minute.
+    const count = 200_000;
+    const table = new RouteTable();
+    for (let id = 1; id <= count; id++) table.add(route(id));
+    for (let id = 1; id <= count; id++) table.delete(id);
+    expect(table.size).toBe(0);
+  },
+  5000,
+);
+
+test("new ones are found at once where their places fall among many that stay", () => {
+  const staying = 60_000;
+  const table = new RouteTable();
+  for (let id = 1; id <= staying; id++) table.add(route(id));
+  // Ids count on, past the table's size: the lowest bits of these are those of the ones that stay.
+  for (let turn = 1; turn <= 16; turn++) {
+    for (let i = 1; i <= 1000; i++) {
+      const id = turn * 2 ** 17 + i;
+      const one = route(id);
+      table.add(one);
+      for (let frame = 0; frame < 20; frame++) expect(table.get(id) === one).toBe(true);
+      table.delete(id);
+    }
+  }
+  expect(table.size).toBe(staying);
+}, 5000);
