@@ -135,6 +135,9 @@ function offsetOf(document: Document, path: Path, what: "key" | "value"): number
       node = node.items[Number(segment)];
       if (!isNode(node)) return null;
       offset = node.range?.[0] ?? null;
+    } else if (isScalar(node) && node.value === null) {
+      // A section of which nothing but its name is there has no keys of its own.
+      return null;
     } else {
       // What an alias stands for is written elsewhere; its own place is the nearest true answer.
       return offset;

@@ -323,6 +323,8 @@ describe("warnings at the start", () => {
   test("a kind of pool, when somebody has named one", () => {
     expect(warnings(text({ ...QUIET, MemPoolType: "atom" })))
       .toEqual(["fastway.MemPoolType no_meaning"]);
+    // A section that has nothing but its name says nothing of its keys.
+    expect(warnings("fastway:\n")).toEqual(["fastway.ServerAuthKey server_key_missing"]);
     expect(warnings(text(QUIET), { RELAYX_FASTWAY_MEMPOOLTYPE: "chan" })).toHaveLength(1);
   });
 
