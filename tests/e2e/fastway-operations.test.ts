@@ -184,8 +184,13 @@ describe("a gateway that serves fastway", () => {
 
   test("a drain refuses dials and newcomers, and what runs goes on until its deadline", async () => {
     const { server, client, conn_id } = await pairOf(service, 4005);
-    await admin.ask("/api/v1/drain", { method: "POST", body: {} });
+    const at = ["--admin", `127.0.0.1:${admin.port}`];
+    const patient = new Tool(["drain", "--wait", ...at]);
+    let has_waited = false;
+    void patient.exit.then(() => has_waited = true);
     expect(await service.gateway.logged("draining")).toMatchObject({ sessions: 1 });
+    expect((await command("drain", ...at)).stdout).toBe("draining; 1 virtual connection is left\n");
+    expect(has_waited).toBe(false);
     await client.send(dial(4005));
     expect(await client.next("the refused dial")).toEqual({ type: "refuse", remote_id: 4005 });
     const late = await service.client();
@@ -196,6 +201,8 @@ describe("a gateway that serves fastway", () => {
     expect(await client.next("the end of the drain")).toEqual({ type: "close", conn_id });
     expect(await server.next("the same")).toEqual({ type: "close", conn_id });
     await service.gateway.logged("drained");
+    expect(await patient.exit).toBe(0);
+    expect(patient.stdout).toBe("draining; 0 sessions are left\n");
     await admin.ask("/api/v1/drain", { method: "DELETE" });
     await client.send(dial(4005));
     await client.take("accept");

@@ -9,6 +9,21 @@ import { adminCommand, type AdminFlags, order, show } from "./order.ts";
 /** How often `--wait` looks. */
 const LOOK_MS = 500;
 
+/** What a drain waits for: of fastway each virtual connection, which no other figure has in it. */
+function leftOf({ sessions, fastway }: GatewayAnswer): number {
+  return sessions + (fastway?.virtual ?? 0);
+}
+
+function leftWords(answer: GatewayAnswer): string {
+  const { sessions } = answer;
+  const virtual = answer.fastway?.virtual ?? 0;
+  const counted = [
+    ...(sessions > 0 || virtual === 0 ? [`${sessions} session${sessions === 1 ? "" : "s"}`] : []),
+    ...(virtual > 0 ? [`${virtual} virtual connection${virtual === 1 ? "" : "s"}`] : []),
+  ].join(" and ");
+  return `${counted} ${leftOf(answer) === 1 ? "is" : "are"} left`;
+}
+
 export function addDrain(program: Command, around: Surroundings): void {
   adminCommand(program, "drain", "let nobody new in; sessions that run go on")
     .option("--deadline <duration>", "end what is left then, for instance 5m")
@@ -25,12 +40,7 @@ export function addDrain(program: Command, around: Surroundings): void {
           body: { deadline_ms },
         });
         if (flags.wait) answer = await waitUntilEmpty(client, answer, around);
-        await show(
-          answer,
-          { flags, around },
-          ({ sessions }) =>
-            `draining; ${sessions} ${sessions === 1 ? "session is" : "sessions are"} left\n`,
-        );
+        await show(answer, { flags, around }, (now) => `draining; ${leftWords(now)}\n`);
       })
     );
 }
@@ -57,7 +67,7 @@ async function waitUntilEmpty(
   interrupt.start();
   try {
     let answer = first;
-    while (answer.sessions > 0) {
+    while (leftOf(answer) > 0) {
       if (!await sleepUnlessAborted(LOOK_MS, interrupt.signal)) {
         throw new CommandExit(interrupt.exit_code ?? EXIT.failure);
       }
