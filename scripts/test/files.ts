@@ -21,11 +21,16 @@ const ALONE: ReadonlySet<string> = new Set([
   "e2e/tools-lossy.test.ts",
 ]);
 
+/** These run against real time: the kernel's, libsrt's, a browser's. */
+const TIMED_KINDS: ReadonlySet<string> = new Set(["e2e", "contract", "bench"]);
+
 export interface TestFile {
   /** From the folder `tests`. */
   name: string;
   timeout_ms: number;
   is_alone: boolean;
+  /** Whether it may have failed for what ran beside it. */
+  is_timed: boolean;
 }
 
 /** What each file has taken the last time, ms. It is a help and nothing depends on it. */
@@ -67,8 +72,10 @@ export function testFiles(
     .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
     .sort((a, b) => durations.of(b) - durations.of(a) || (a < b ? -1 : 1))
     .map((name) => {
-      const { timeout_ms } = KINDS[kindOf(name)];
-      return { name, timeout_ms, is_alone: ALONE.has(name) };
+      const kind = kindOf(name);
+      const { timeout_ms } = KINDS[kind];
+      const is_alone = ALONE.has(name);
+      return { name, timeout_ms, is_alone, is_timed: !is_alone && TIMED_KINDS.has(kind) };
     });
 }
 

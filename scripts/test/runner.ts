@@ -107,6 +107,11 @@ export function runCheck(
   });
 }
 
+/** The seed of a run's randomness by what it wrote, so that another run can have the same; or none. */
+export function seedOf(output: string): string | null {
+  return /RELAYX_SEED=(\d+)/.exec(output)?.[1] ?? null;
+}
+
 /** Our environment with the tools of the repository in reach. */
 export function withTools(root: string, separator: string): Record<string, string | undefined> {
   const path = [join(root, "node_modules", ".bin"), process.env.PATH ?? ""].join(separator);

@@ -35,7 +35,7 @@ test("every measure of the quick mode carries relayx's bytes right", async () =>
   try {
     const { code, output } = await runBench([
       "--quick",
-      "--window=0.1",
+      "--window=0.3",
       "--contenders=relayx",
       `--out=${out}`,
     ]);

@@ -185,7 +185,7 @@ describe("what it shows", () => {
     const { page, nextAnswer } = await board.load();
     await rowWith(page, "Sessions", grant.session_id).waitFor();
     const pour = setInterval(() => client.writeCarelessly(Buffer.alloc(65_536)), 20);
-    // The same answer that the page has got, so that both speak of the same second.
+    // The same answer that the page has got; on a busy machine it may have got the next one by then.
     let shown: Record<string, string>;
     let bps_up = 0;
     do {
@@ -194,8 +194,7 @@ describe("what it shows", () => {
       bps_up = row.ports[0].bps_up;
       await page.evaluate("new Promise(requestAnimationFrame)");
       shown = await cells(page, "Sessions", grant.session_id);
-    } while (bps_up < 1e6);
-    expect(bitsPerSecond(shown.Up) / bps_up).toBeCloseTo(1, 2);
+    } while (bps_up < 1e6 || Math.abs(bitsPerSecond(shown.Up) / bps_up - 1) > 0.005);
     expect(shown.Down).toBe("0 bit/s");
     while (bitsPerSecond(await page.locator("#up-now").innerText()) < 1e6) {
       await nextAnswer("history");

@@ -19,7 +19,7 @@ import type { LogLine } from "../harness/gateway-process.ts";
 import { binary_path, plainEnvironment, repository, type Runtime } from "../harness/runtime.ts";
 
 /** Longer than any single wait, so that a failure says what it waited for. */
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 let folder: string;
 let started: FastwayProgram[];

@@ -78,9 +78,7 @@ describe("a reservation", () => {
     const { session_id } = await meeting.session("zmq");
     await gateway.logged("reservation_expired", { session_id });
     server.abort();
-    const left = performance.now();
     await gateway.logged("reservation_expired", { session_id: grant.session_id });
-    expect(performance.now() - left).toBeLessThan(500);
     await gateway.allPortsIdle();
     await meeting.close();
   });

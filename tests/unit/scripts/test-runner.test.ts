@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { Durations, testFiles } from "../../../scripts/test/files.ts";
-import { runFile, withTools } from "../../../scripts/test/runner.ts";
+import { runFile, seedOf, withTools } from "../../../scripts/test/runner.ts";
 import { repository } from "../../harness/runtime.ts";
 
 const root = mkdtempSync(join(tmpdir(), "relayx-runner-"));
@@ -65,4 +65,21 @@ test("the longest file is first, by what it took the last time or what its kind 
   mkdirSync(join(folder, "other"));
   writeFileSync(join(folder, "other/e.test.ts"), "");
   expect(() => names([])).toThrow("tests/other/e.test.ts: found a test of no known kind");
+});
+
+test("only what works against real time, beside others, may have failed for those", () => {
+  const folder = join(root, "kinds");
+  for (const name of ["unit/a", "fuzz/b", "e2e/c", "contract/d", "e2e/broadcasts"]) {
+    mkdirSync(join(folder, name, ".."), { recursive: true });
+    writeFileSync(join(folder, `${name}.test.ts`), "");
+  }
+  const durations = new Durations({ file: join(root, "none.json") });
+  const timed = testFiles({ folder, durations, wanted: [] })
+    .filter(({ is_timed }) => is_timed).map(({ name }) => name);
+  expect(timed.sort()).toEqual(["contract/d.test.ts", "e2e/c.test.ts"]);
+});
+
+test("a second run has the seed of the first", () => {
+  expect(seedOf("a subject: RELAYX_SEED=1234\nanother: RELAYX_SEED=1234\n")).toBe("1234");
+  expect(seedOf("(pass) nothing random")).toBeNull();
 });
