@@ -6,6 +6,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { within } from "../harness/deadline.ts";
+import { FastwayPeer as Frames } from "../harness/fastway-peer.ts";
 import { proxyLine } from "../harness/proxy-header.ts";
 import {
   command,
@@ -177,6 +178,33 @@ test("a door's connections say where they come from, and are TLS's", async () =>
       silent.write(dial(7));
       expect(await rig.event("refused")).toMatchObject({ status: "proxy_error", side: "client" });
       for (const socket of [...sockets, silent]) socket.destroy();
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test("a burst to somebody behind a door waits until the door takes it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "fastway-door-"));
+  const path = join(folder, "clients");
+  try {
+    await withRig([{}], async (rig) => {
+      const server = await rig.server(7);
+      await rig.plane.openDoor("client", path);
+      const socket = net.connect(path);
+      const client = new Frames(socket, { name: "client behind a door" });
+      await client.send(proxyLine(FROM));
+      const id = await client.dial(7);
+      expect(await server.hears()).toBe(`connect ${id} 1`);
+      // As a door that has not had a turn yet. By far more messages than the client's queue may have.
+      socket.pause();
+      const messages = 8000;
+      const body = "x".repeat(64);
+      await server.send(...Array.from({ length: messages }, () => frame(id, body)), ping());
+      expect(await server.hears()).toBe("ping");
+      socket.resume();
+      await client.reached(1 + messages);
+      socket.destroy();
     });
   } finally {
     rmSync(folder, { recursive: true, force: true });

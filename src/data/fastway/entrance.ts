@@ -1,4 +1,5 @@
 /** One side's listeners and the stages behind them; see `stage.ts`. */
+import { SO_SNDBUF, SOL_SOCKET } from "../../../ffi/libc/mod.ts";
 import type { Accepted } from "../tcp/accept-loop.ts";
 import { Arrivals, type SocketArrival } from "./arrivals.ts";
 import type { Bridge } from "./bridge/bridge.ts";
@@ -15,6 +16,13 @@ import type { SnetSessions } from "./snet/sessions.ts";
 import { SnetStage } from "./snet/stage.ts";
 import type { Arrival, NextStage } from "./stage.ts";
 import { TokenStage } from "./token-stage.ts";
+
+/**
+ * What waits in a door's socket, which the kernel doubles, and cuts to twice net.core.wmem_max. A Unix
+ * socket has room for 208 KiB by itself where TCP on the way to a peer grows to several MiB, so that a
+ * burst would fill the send queue of somebody who reads, before the door has had its turn.
+ */
+const DOOR_SEND_BYTES = Int32Array.of(1024 * 1024);
 
 export interface EntranceOptions {
   context: FastwayContext;
@@ -93,6 +101,7 @@ export class Entrance {
       libc.close(fd);
       return this.#shed(limit, remote);
     }
+    if (transport === "tls") libc.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, DOOR_SEND_BYTES, 4);
     const socket = new PlainStream({ libc, poller, fd, dregs });
     const place = { remote, address, transport, counted_as, is_proxied };
     const arrival = this.#arrivals.add(socket, place);
