@@ -86,6 +86,11 @@ export class ChunkPool {
   /** Bytes in pages, and in chunks that somebody holds. */
   bytes = 0;
   used_bytes = 0;
+  /**
+   * Asked where all is used up: has somebody else give back what it holds, at once. False where nobody
+   * can.
+   */
+  reclaim: () => boolean = () => false;
   readonly #classes: readonly SizeClass[];
   readonly #settings: PoolSettings;
 
@@ -107,8 +112,12 @@ export class ChunkPool {
     let i = 0;
     while (i < classes.length - 1 && classes[i].chunk_bytes < bytes) i++;
     const size_class = classes[i];
-    const page = size_class.pages ?? this.#newPage(size_class);
-    if (page === null) return null;
+    let page = size_class.pages ?? this.#newPage(size_class);
+    // What one gives back may be parts of pages that others use, too.
+    while (page === null) {
+      if (!this.reclaim()) return null;
+      page = size_class.pages ?? this.#newPage(size_class);
+    }
     if (page === size_class.spare) size_class.spare = null;
     let chunk = page.free;
     if (chunk) {

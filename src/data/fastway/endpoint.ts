@@ -53,6 +53,9 @@ export class Endpoint implements Dialler, StreamOwner, TurnTaker {
   /** It takes part; before that what it sends stays with the kernel. */
   #is_started = false;
   #is_away = false;
+  /** Its memory is being worked with. */
+  #is_receiving = false;
+  #is_sending = false;
 
   constructor({ context, owner, switchboard, stream, facts }: EndpointOptions) {
     const { settings, batch, pool, pieces } = context;
@@ -88,6 +91,23 @@ export class Endpoint implements Dialler, StreamOwner, TurnTaker {
     return this.over !== null;
   }
 
+  /** What it holds of the worker's memory: what waits for it, and its frame that is not whole. */
+  get held_bytes(): number {
+    return this.#sender.queue.bytes + this.#inlet.held_bytes;
+  }
+
+  /**
+   * It ends because the worker's memory is used up and nobody holds more of it, and gives that back at
+   * once. False where it is in the middle of using it.
+   */
+  giveWay(): boolean {
+    if (this.#is_receiving || this.#is_sending) return false;
+    this.fall("memory_full", `it held ${this.held_bytes} bytes when there was no memory left`);
+    this.#inlet.close();
+    this.#sender.close();
+    return true;
+  }
+
   start(): void {
     this.#is_started = true;
     this.#heard_ms = this.#context.now_ms;
@@ -109,7 +129,9 @@ export class Endpoint implements Dialler, StreamOwner, TurnTaker {
 
   deliver(batch: Batch): void {
     if (this.over !== null) return batch.discard(this);
+    this.#is_sending = true;
     const outcome = this.#sender.send(batch, this.first_stretch);
+    this.#is_sending = false;
     if (outcome !== null) this.fall(outcome, this.#detailOf(outcome));
   }
 
@@ -167,7 +189,9 @@ export class Endpoint implements Dialler, StreamOwner, TurnTaker {
     const inlet = this.#inlet;
     for (let short = 0; short < SHORT_READS_MAX && this.over === null;) {
       if (this.#context.mustWait(this)) return false;
+      this.#is_receiving = true;
       const outcome = inlet.receive();
+      this.#is_receiving = false;
       if (inlet.has_frame) {
         inlet.has_frame = false;
         this.#heard_ms = this.#context.now_ms;

@@ -47,6 +47,7 @@ export class Endpoints implements EndpointOwner {
     this.#last_endpoint = options.first_endpoint;
     this.#client_ids = options.client_ids;
     this.#headcount = options.headcount;
+    this.#context.pool.reclaim = () => this.#endLargest();
   }
 
   /** The client takes part from now on. */
@@ -155,6 +156,22 @@ export class Endpoints implements EndpointOwner {
     this.#directory.enter(endpoint.id, endpoint);
     this.#context.report({ type: "endpoint", facts: endpoint.facts });
     endpoint.start();
+  }
+
+  /**
+   * The memory is used up: whoever holds the most of it ends, as it is its slowness that costs the
+   * others, and not whoever happens to need some next.
+   */
+  #endLargest(): boolean {
+    let largest: Endpoint | null = null;
+    let most_bytes = 0;
+    for (const endpoint of this.#endpoints.values()) {
+      // One that has ended meanwhile, and is not closed yet, gives its memory back as well.
+      if (endpoint.held_bytes <= most_bytes) continue;
+      largest = endpoint;
+      most_bytes = endpoint.held_bytes;
+    }
+    return largest !== null && largest.giveWay();
   }
 
   #stopWaiting(endpoint: Endpoint): boolean {

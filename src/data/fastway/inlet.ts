@@ -83,6 +83,12 @@ export class Inlet {
     return outcome;
   }
 
+  /** Bytes of a frame that is not whole. */
+  get held_bytes(): number {
+    return this.#part.bytes;
+  }
+
+  /** Gives its memory back, and looks at nothing more. */
   close(): void {
     this.#is_over = true;
     this.#part.clear();

@@ -57,6 +57,11 @@ export class Part {
     return this.#first!;
   }
 
+  /** Bytes that have come and are kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Hands the chunks over. */
   takeChain(): Chunk {
     const chain = this.#first!;

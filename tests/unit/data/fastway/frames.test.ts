@@ -153,6 +153,38 @@ test("memory is taken for what has come, not for what is announced", () => {
   expect(desk.context.pool.used_bytes).toBe(0);
 });
 
+test("when the memory is used up, whoever holds the most of it is cut, and nobody else", () => {
+  const desk = new Desk({
+    server: { queue_messages_max: 100_000 },
+    client: { queue_messages_max: 100_000 },
+    pool: { pool_bytes_max: 1 << 20 },
+  });
+  const server = desk.server(7);
+  const players = [desk.client(), desk.client()];
+  const idle = [desk.client(), desk.client(), desk.client()];
+  for (const client of [...players, ...idle]) client.send(dial(7));
+  for (const { stream } of idle) stream.open(0);
+  const message = Buffer.alloc(50_000, 1);
+  for (let round = 0; round < 40; round++) {
+    // The slowest one gets the most. The server's frames come in parts, and need memory themselves.
+    for (const [at, of] of idle.entries()) {
+      for (let i = 0; i <= at && desk.end(of) === null; i++) {
+        const frame = Buffer.concat([u32(4 + message.length), u32(3 + at), message]);
+        server.send(frame.subarray(0, 20_000));
+        server.send(frame.subarray(20_000));
+      }
+    }
+    for (const player of players) {
+      player.stream.take();
+      server.send(data(player === players[0] ? 1 : 2, `round ${round}`));
+      expect(player.hears()).toEqual([`data ${player.id} round ${round}`]);
+    }
+    expect(desk.end(server)).toBeNull();
+  }
+  expect(desk.end(idle[2])).toMatchObject({ reason: "memory_full" });
+  for (const player of players) expect(desk.end(player)).toBeNull();
+});
+
 test("a receiver behind its bound of messages is cut, alone", () => {
   const { desk, server, client } = linked({ server: { queue_messages_max: 10 } });
   const other = desk.server(8);
