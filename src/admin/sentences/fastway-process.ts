@@ -3,8 +3,8 @@ import { counted, name, type Sentences, words } from "./words.ts";
 
 export const FASTWAY_PROCESS: Sentences = {
   pid_file_taken: ({ folder, other_pid }) =>
-    `fastway.pid in ${name(folder)} is that of another relayx, process ${words(other_pid)}; give ` +
-    "each a fastway.process_folder of its own.",
+    `fastway.pid in ${name(folder)} is that of another relayx or of fastway itself, process ` +
+    `${words(other_pid)}; give each a fastway.process_folder of its own.`,
   process_folder_error: ({ folder, error }) =>
     `There is no fastway.pid, as ${name(folder)} takes no files (${words(error)}); set ` +
     "fastway.process_folder.",

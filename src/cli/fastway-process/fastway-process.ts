@@ -88,7 +88,8 @@ export class FastwayProcess {
       if (other === null) return;
       log.warn(
         { status: "pid_file_taken", folder, other_pid: other },
-        "fastway.pid is that of another relayx, which runs; give each a fastway.process_folder",
+        "fastway.pid is that of another relayx, or of fastway itself, which runs; give each a " +
+          "fastway.process_folder",
       );
     } catch (error) {
       log.warn(

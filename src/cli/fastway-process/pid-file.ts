@@ -4,6 +4,8 @@ import type { ProcessFolder } from "./process-folder.ts";
 
 const NAME = "fastway.pid";
 const BYTES_MAX = 64;
+/** What the original program is called by the kernel. */
+const ORIGINAL = "fastway\n";
 
 export class PidFile {
   readonly #folder: ProcessFolder;
@@ -15,12 +17,13 @@ export class PidFile {
   }
 
   /**
-   * Writes it, and answers null; or leaves it to another relayx that runs and has written it, and answers
-   * that one's number. One that was left behind is replaced. Throws where the folder takes no file.
+   * Writes it, and answers null; or leaves it to another relayx, or to the original program, that runs
+   * and has written it, and answers that one's number. One that was left behind is replaced. Throws
+   * where the folder takes no file.
    */
   claim(): number | null {
     const other = this.#written();
-    if (other !== null && other !== this.#pid && isSameProgram(other)) return other;
+    if (other !== null && other !== this.#pid && isOfItsKind(other)) return other;
     this.#folder.publish(NAME, String(this.#pid));
     return null;
   }
@@ -42,10 +45,10 @@ export class PidFile {
 }
 
 /** Numbers are given out again: a process of another program has this one by chance. */
-function isSameProgram(pid: number): boolean {
+function isOfItsKind(pid: number): boolean {
   const other = programOf(pid);
   if (other === null) return false;
-  return other === programOf("self") || other === nameOf("self");
+  return other === programOf("self") || other === nameOf("self") || nameOf(pid) === ORIGINAL;
 }
 
 /** Null where there is no such process. Its file may have been replaced by a newer one meanwhile. */

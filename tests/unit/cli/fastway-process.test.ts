@@ -1,8 +1,10 @@
 /** fastway's habits as a process, with a folder and a signal of the test's own. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { EventEmitter } from "node:events";
+import { spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -106,6 +108,26 @@ describe("fastway.pid", () => {
     const { log } = fixture();
     expect(pid()).toBe(String(process.pid));
     expect(log.lines.items).toEqual([]);
+  });
+
+  test("the original program, where it still runs, keeps its own", async () => {
+    // Any program will do that the kernel calls by this name.
+    copyFileSync("/bin/sleep", file("fastway"));
+    const original = spawn(file("fastway"), ["1000"], { stdio: "ignore" });
+    await once(original, "spawn");
+    try {
+      writeFileSync(file("fastway.pid"), String(original.pid));
+      const { habits, log } = fixture();
+      expect(log.lines.items).toMatchObject([
+        { level: "warn", status: "pid_file_taken", other_pid: original.pid },
+      ]);
+      habits.close();
+      expect(pid()).toBe(String(original.pid));
+    } finally {
+      const gone = once(original, "exit");
+      original.kill();
+      await gone;
+    }
   });
 
   test("of another relayx that runs is left alone, at the start and at the end", () => {
