@@ -131,8 +131,10 @@ export class Switchboard {
         ? { id, client: from, server: remote }
         : { id, client: remote, server: from },
     );
+    // The client's first: where the batch is full in between, that is the order they go out in.
+    if (from.side === "server") this.#batch.command(remote, CONNECT, id, from.id);
     this.#batch.command(from, ACCEPT, id, remote_id);
-    this.#batch.command(remote, CONNECT, id, from.id);
+    if (from.side === "client") this.#batch.command(remote, CONNECT, id, from.id);
   }
 
   /** Both sides are told; whoever names one that is no more says nothing new. */

@@ -52,6 +52,30 @@ test("the client's message of an accepted dial goes out first, whoever has diall
   expect(desk.totals).toMatchObject({ virtual: 1, virtual_total: 1 });
 });
 
+test("so it does where a batch is full between the two", () => {
+  const { desk, server, client } = pair();
+  const other = desk.client();
+  other.send(dial(7));
+  server.hears();
+  const heard = { accept: 0, connect: 0 };
+  const behind: number[] = [];
+  const count = (words: string[], word: string) =>
+    words.filter((said) => said.startsWith(word)).length;
+  const write = server.stream.write.bind(server.stream);
+  server.stream.write = (pieces) => {
+    const taken = write(pieces);
+    heard.accept += count(server.hears(), "accept");
+    heard.connect += count(client.hears(), "connect");
+    if (heard.connect < heard.accept) behind.push(heard.accept - heard.connect);
+    return taken;
+  };
+  // A message for somebody else, so that the batch is not full behind a pair of them.
+  const dials = Array.from({ length: 1500 }, () => dial(client.id));
+  server.send(data(1, "odd"), ...dials);
+  expect(heard).toEqual({ accept: 1500, connect: 1500 });
+  expect(behind).toEqual([]);
+});
+
 test("a dial refused for the limit uses up an id, one for somebody unknown does not", () => {
   const { desk, server, client } = pair({ client: { virtual_max: 1 } });
   client.send(dial(8), dial(7), dial(7), dial(7), close(1), dial(7));
