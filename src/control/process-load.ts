@@ -13,6 +13,7 @@ const BYTES_PER_MB = 1024 * 1024;
 export class ProcessLoadMeter {
   #cpu_us = cpuMicroseconds();
   #at_ms = performance.now();
+  #resident_bytes = 0;
 
   read(): ProcessLoad {
     const cpu_us = cpuMicroseconds();
@@ -23,8 +24,18 @@ export class ProcessLoadMeter {
     this.#at_ms = at_ms;
     return {
       cpu_percent: round(cpu_percent),
-      mem_mb: round(process.memoryUsage().rss / BYTES_PER_MB),
+      mem_mb: round(this.#readResident() / BYTES_PER_MB),
     };
+  }
+
+  /** Where no descriptor is left the kernel cannot be asked; what it last said stands then. */
+  #readResident(): number {
+    try {
+      this.#resident_bytes = process.memoryUsage().rss;
+    } catch {
+      // Strangers can bring that about, and no figure is worth the process.
+    }
+    return this.#resident_bytes;
   }
 }
 
