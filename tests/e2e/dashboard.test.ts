@@ -230,7 +230,8 @@ describe("what it shows", () => {
       quiet: true,
     });
     const { page } = await board.load();
-    const load = { messages: 1000, message_bytes: 1316, mbps: 5 };
+    // For five seconds, in which all that is looked at here comes to the page.
+    const load = { messages: 2400, message_bytes: 1316, mbps: 5 };
     const poured = Promise.all([publisher.pour(load), client.pour(load)]);
 
     const cam = rowWith(page, "Named streams", "cam");
@@ -248,6 +249,8 @@ describe("what it shows", () => {
 
     const row = rowWith(page, "Sessions", grant.session_id);
     await row.getByText(/^[\d.]+ Mbit\/s$/).waitFor();
+    // Measured once a second, so it may come with the next answer only.
+    await row.getByText(/^[\d.]+ ms$/).waitFor();
     const session = await cells(page, "Sessions", grant.session_id);
     expect(session.Ports).toBe(`SRT ${grant.srt_port}`);
     expect(session.RTT).toMatch(/^[\d.]+ ms$/);
