@@ -428,6 +428,8 @@ describe.skipIf(!has_ffmpeg)("programs of others", () => {
         new Program("ffmpeg", [
           ...sourceAt(hurry),
           ...as(client_id, "publish", passphrase),
+          // Without it libsrt throws away what it has not sent yet when ffmpeg closes.
+          ...["-linger", "1"],
           address(port),
         ]);
       const right = ["-passphrase", srt_passphrase];
