@@ -55,6 +55,8 @@ export function requireWhole(front: BulkResult, back: BulkResult): void {
       throw new Error(`${to.received_bytes} of ${from.sent_bytes} bytes arrived`);
     }
   }
+  // A connection that ended before the first byte lacks none, and shows nothing.
+  if (front.sent_bytes + back.sent_bytes === 0) throw new Error("no byte was carried");
 }
 
 function bulkValues({ front, back, both_ways, observed: { relay, generators } }: {

@@ -361,6 +361,8 @@ describe.skipIf(!has_browser)("the page", () => {
     expect(contrasts.faults).toEqual([]);
     expect(await check(page, "structureFaults")).toEqual([]);
     await page.setViewportSize({ width: 360, height: 800 });
+    // What is measured must have been laid out for this width.
+    for (let i = 0; i < 2; i++) await page.evaluate("new Promise(requestAnimationFrame)");
     expect(await check(page, "narrowFaults")).toEqual([]);
     await page.setViewportSize({ width: 1280, height: 900 });
     const { endpoint } = await board.gateway.logged("fastway_server", { id: "77" });
