@@ -223,7 +223,7 @@ test("the tools prove an installation: a back end keeps ports ready, and a load 
       "--kb",
       "256",
     ]);
-    expect([result.stderr, result.status]).toEqual(["", 0]);
+    expect([result.stderr, result.stdout, result.status]).toEqual(["", expect.any(String), 0]);
     const report = JSON.parse(result.stdout) as LoadReport;
     expect(report).toMatchObject({
       ok: true,
