@@ -166,12 +166,12 @@ export class WorkerSeat {
   }
 }
 
-/** Whether the loops of all these workers turn within a time; false also where one cannot start. */
+/** Whether the loops of all these threads turn within a time; false also where one cannot start. */
 export async function haveTurned(
-  seats: readonly WorkerSeat[],
+  threads: readonly Pick<WorkerSeat, "ping">[],
   within_ms: number,
 ): Promise<boolean> {
-  const turned = Promise.all(seats.map((seat) => seat.ping()));
+  const turned = Promise.all(threads.map((thread) => thread.ping()));
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), within_ms));
   const answer = await Promise.race([turned.then(() => true, () => false), late]);

@@ -17,6 +17,7 @@ import {
 import { SocketFolder } from "../../data/fastway/door/socket-folder.ts";
 import type { FastwayPlane } from "../../data/fastway/plane.ts";
 import type { FastwaySide } from "../../data/fastway/protocol.ts";
+import { haveTurned } from "../../data/worker-seat.ts";
 import type { Log } from "../../observe/log.ts";
 import {
   type DoorPorts,
@@ -114,17 +115,10 @@ export class FastwayTlsDoor implements FastwayDoor {
     };
   }
 
-  async beat(within_ms: number): Promise<boolean> {
-    if (this.#places.size === 0 || this.#closed) return true;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), within_ms);
-    });
+  beat(within_ms: number): Promise<boolean> {
     // A thread that is being replaced has been told of already, and is no reason to end the rest.
-    const turned = (this.#thread?.ping() ?? Promise.resolve()).then(() => true);
-    const answer = await Promise.race([turned, late]);
-    clearTimeout(timer);
-    return answer;
+    const thread = this.#closed ? null : this.#thread;
+    return haveTurned(thread === null ? [] : [thread], within_ms);
   }
 
   async close(): Promise<void> {
