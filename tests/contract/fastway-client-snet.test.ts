@@ -12,7 +12,8 @@ import {
 import { deferred, turn, within } from "../harness/deadline.ts";
 import { CuttingPath } from "../harness/cutting-path.ts";
 import { TestGateway } from "../harness/fastway-gateway.ts";
-import { announcedRandom, type Random } from "../harness/random.ts";
+import { hear, say } from "../harness/fastway-numbered.ts";
+import { announcedRandom } from "../harness/random.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -52,24 +53,6 @@ async function meeting(
   found.a = await found.client.dial(7);
   found.b = (await server.accept())!;
   return found as Meeting;
-}
-
-/** Sends numbered messages of random lengths. */
-async function say(connection: VirtualConnection, count: number, random: Random): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    const message = Buffer.alloc(random.pick([4, 30, 400, 6000]), i & 255);
-    message.writeUInt32LE(i, 0);
-    await connection.send(message, { transfer: true });
-  }
-}
-
-/** Expects them. */
-async function hear(connection: VirtualConnection, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    const message = Buffer.from((await connection.receive())!);
-    expect(message.readUInt32LE(0)).toBe(i);
-    expect(message.subarray(4).every((byte) => byte === (i & 255))).toBe(true);
-  }
 }
 
 describe.each([{ encrypt: false }, { encrypt: true }])("%o", ({ encrypt }) => {

@@ -2,11 +2,12 @@
 import { expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { connectClient, connectServer, type VirtualConnection } from "../../clients/fastway/mod.ts";
+import { connectClient, connectServer } from "../../clients/fastway/mod.ts";
 import { CuttingPath } from "../harness/cutting-path.ts";
 import { turn, within } from "../harness/deadline.ts";
 import { openDescriptors } from "../harness/process-facts.ts";
-import { announcedRandom, type Random } from "../harness/random.ts";
+import { hear, say } from "../harness/fastway-numbered.ts";
+import { announcedRandom } from "../harness/random.ts";
 import { SnetPeer } from "../harness/snet-peer.ts";
 import { TcpEnd } from "../harness/tcp-end.ts";
 import { KEY } from "./fastway-rig.ts";
@@ -24,24 +25,6 @@ const SNET = {
 };
 const ANSWER_BYTES = 24;
 const REFUSED = Buffer.alloc(ANSWER_BYTES);
-
-/** Sends numbered messages of random lengths. */
-async function say(connection: VirtualConnection, count: number, random: Random): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    const message = Buffer.alloc(random.pick([4, 30, 400, 6000]), i & 255);
-    message.writeUInt32LE(i, 0);
-    await connection.send(message, { transfer: true });
-  }
-}
-
-async function hear(connection: VirtualConnection, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    const message = Buffer.from((await connection.receive())!);
-    if (message.readUInt32LE(0) !== i || !message.subarray(4).every((byte) => byte === (i & 255))) {
-      throw new Error(`message ${message.readUInt32LE(0)} where ${i} was due`);
-    }
-  }
-}
 
 test("both sides are cut again and again, and nothing is lost or repeated", async () => {
   const random = announcedRandom("snet on several workers");
