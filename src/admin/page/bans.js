@@ -1,5 +1,5 @@
 /** Who is banned, why, and until when. */
-import { fillId, makeButton, textCell } from "./cells.js";
+import { fillId, orderColumn, textCell } from "./cells.js";
 import { el } from "./dom.js";
 import { clock, duration, legible } from "./format.js";
 import { PagedTable } from "./paged-table.js";
@@ -54,16 +54,11 @@ export class BansView {
           until_unix_ms === null ? "when taken back" : `in ${duration(until_unix_ms - now())}`
         ),
       },
-      {
-        label: "Order",
-        class: "order",
-        make: (cell) =>
-          makeButton(cell, {
-            text: "Unban",
-            label: ({ subject }) => `Unban ${legible(subject)}`,
-            onPress: onUnban,
-          }),
-      },
+      orderColumn({
+        text: "Unban",
+        label: ({ subject }) => `Unban ${legible(subject)}`,
+        onPress: onUnban,
+      }),
     ];
     this.#table = new PagedTable({
       root,

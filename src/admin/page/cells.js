@@ -1,7 +1,7 @@
-/** Cells that several tables have: names of peers, values per port, and buttons. */
+/** Cells and columns that several tables have: names of peers, values per port, ages, and buttons. */
 import { encoded } from "./api.js";
 import { el, setAttribute, setChildCount, setText } from "./dom.js";
-import { ID_LENGTH_MAX_ALONE, legible } from "./format.js";
+import { duration, ID_LENGTH_MAX_ALONE, legible } from "./format.js";
 
 /**
  * Shows a stranger's name: apart from the text around it, whichever way it is written, cut to a
@@ -56,7 +56,7 @@ export function makeLines(cell) {
  * @param {{ text: string, label: (row: Row) => string, onPress: (row: Row) => void }} options
  * @returns {(row: Row) => void}
  */
-export function makeButton(cell, { text, label, onPress }) {
+function makeButton(cell, { text, label, onPress }) {
   /** @type {Row} */
   let shown;
   const button = el("button", { type: "button", class: "small" }, text);
@@ -76,4 +76,29 @@ export function makeButton(cell, { text, label, onPress }) {
  */
 export function textCell(text) {
   return (cell) => (row) => setText(cell, text(row));
+}
+
+/**
+ * How long ago a row began.
+ * @template {{ since_unix_ms: number }} Row
+ * @param {() => number} now
+ * @returns {import("./keyed-rows.js").Column<Row>}
+ */
+export function ageColumn(now) {
+  return {
+    label: "Age",
+    class: "number",
+    sort: ({ since_unix_ms }) => -since_unix_ms,
+    make: textCell(({ since_unix_ms }) => duration(now() - since_unix_ms)),
+  };
+}
+
+/**
+ * The row's own order.
+ * @template Row
+ * @param {{ text: string, label: (row: Row) => string, onPress: (row: Row) => void }} options
+ * @returns {import("./keyed-rows.js").Column<Row>}
+ */
+export function orderColumn(options) {
+  return { label: "Order", class: "order", make: (cell) => makeButton(cell, options) };
 }

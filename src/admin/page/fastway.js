@@ -1,7 +1,7 @@
 /** fastway, where it is served: its figures, and the table of who is connected by it. */
-import { fillId, makeButton, makeLines, makeSubjectLink, textCell } from "./cells.js";
+import { ageColumn, fillId, makeLines, makeSubjectLink, orderColumn, textCell } from "./cells.js";
 import { el, setText } from "./dom.js";
-import { bytes, count, counted, duration, rate } from "./format.js";
+import { bytes, count, counted, rate } from "./format.js";
 import { PagedTable } from "./paged-table.js";
 import { makeFigure } from "./summary.js";
 import { transportName } from "./words.js";
@@ -165,22 +165,12 @@ function columnsOf(now, onKick) {
         queue_messages === 0 ? "–" : `${count(queue_messages)}, ${bytes(queue_bytes)}`
       ),
     },
-    {
-      label: "Age",
-      class: "number",
-      sort: ({ since_unix_ms }) => -since_unix_ms,
-      make: textCell(({ since_unix_ms }) => duration(now() - since_unix_ms)),
-    },
-    {
-      label: "Order",
-      class: "order",
-      make: (cell) =>
-        makeButton(cell, {
-          text: "Kick",
-          label: ({ side, id, endpoint }) => `Kick ${side} ${id}, endpoint ${endpoint}`,
-          onPress: onKick,
-        }),
-    },
+    ageColumn(now),
+    orderColumn({
+      text: "Kick",
+      label: ({ side, id, endpoint }) => `Kick ${side} ${id}, endpoint ${endpoint}`,
+      onPress: onKick,
+    }),
   ];
 }
 

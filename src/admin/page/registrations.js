@@ -1,7 +1,6 @@
 /** Who is registered: clients and servers with a control connection. */
-import { fillId, makeButton, makeSubjectLink, textCell } from "./cells.js";
+import { ageColumn, fillId, makeSubjectLink, orderColumn, textCell } from "./cells.js";
 import { el, setText } from "./dom.js";
-import { duration } from "./format.js";
 import { endKey } from "./orders.js";
 import { PagedTable } from "./paged-table.js";
 
@@ -50,22 +49,12 @@ export class RegistrationsView {
           role === "server" ? `${ports_in_use} of ${max_conn}` : "–"
         ),
       },
-      {
-        label: "Age",
-        class: "number",
-        sort: ({ since_unix_ms }) => -since_unix_ms,
-        make: textCell(({ since_unix_ms }) => duration(now() - since_unix_ms)),
-      },
-      {
-        label: "Order",
-        class: "order",
-        make: (cell) =>
-          makeButton(cell, {
-            text: "Kick",
-            label: ({ role, id }) => `Kick ${role} ${id.slice(0, 64)}`,
-            onPress: onKick,
-          }),
-      },
+      ageColumn(now),
+      orderColumn({
+        text: "Kick",
+        label: ({ role, id }) => `Kick ${role} ${id.slice(0, 64)}`,
+        onPress: onKick,
+      }),
     ];
     this.#table = new PagedTable({
       root,

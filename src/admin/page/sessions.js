@@ -1,7 +1,7 @@
 /** The table of sessions: both ends, what flows, how good the lines are, and what holds them back. */
-import { fillId, makeButton, makeLines, makeSubjectLink } from "./cells.js";
+import { ageColumn, fillId, makeLines, makeSubjectLink, orderColumn } from "./cells.js";
 import { el, setChildCount, setText } from "./dom.js";
-import { duration, milliseconds, percent, rate } from "./format.js";
+import { milliseconds, percent, rate } from "./format.js";
 import { PagedTable } from "./paged-table.js";
 import { heldBackBy, planeName } from "./words.js";
 
@@ -82,23 +82,13 @@ export class SessionsView {
             : `${percent(port.loss_pct)} / ${percent(port.retrans_pct)}`
         ),
       },
-      {
-        label: "Age",
-        class: "number",
-        sort: ({ since_unix_ms }) => -since_unix_ms,
-        make: (cell) => (session) => setText(cell, duration(this.#now() - session.since_unix_ms)),
-      },
+      ageColumn(() => this.#now()),
       { label: "Held back by", class: "held-back", make: makeHeldBack },
-      {
-        label: "Order",
-        class: "order",
-        make: (cell) =>
-          makeButton(cell, {
-            text: "Kick",
-            label: ({ session_id }) => `Kick session ${session_id.slice(0, 64)}`,
-            onPress: onKick,
-          }),
-      },
+      orderColumn({
+        text: "Kick",
+        label: ({ session_id }) => `Kick session ${session_id.slice(0, 64)}`,
+        onPress: onKick,
+      }),
     ];
   }
 }
